@@ -1,0 +1,11 @@
+//! Judges what was collected: groups, counts, ephemeral ports.
+//!
+//! Pure: sockets and settings in, findings out.
+
+mod ephemeral;
+mod group;
+mod summary;
+
+pub use ephemeral::{Ephemeral, EphemeralSettings, FullestPool, Severity, Verdict};
+pub use group::{Group, GroupCounts};
+pub use summary::Summary;

@@ -1,0 +1,8 @@
+//! The command line: what is accepted ([`args`]), and what it comes to on this terminal and in
+//! this environment ([`plan`]).
+
+pub mod args;
+pub mod plan;
+
+pub use args::{Args, Command};
+pub use plan::{Environment, Format, ListPlan, Output, Plan, UsageError};

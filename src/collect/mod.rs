@@ -1,0 +1,188 @@
+//! Reads the tables of sockets: netlink first, `/proc/net` where netlink does not serve.
+//!
+//! Rows are handed on in batches as they come, so that a listing of a million sockets needs no
+//! more memory than one of ten. What was not seen comes back as gaps.
+
+mod batch;
+mod cookies;
+mod netlink;
+mod proc_net;
+
+use std::io;
+
+pub use batch::{Batch, Flow, Receiver};
+
+use crate::kernel::Host;
+use crate::model::{Gap, Source, StateSet, Table};
+use crate::wire::inet_diag::Extensions;
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The tables, in the order in which they are read.
+    pub tables: Vec<Table>,
+    /// Only sockets in these states.
+    pub states: StateSet,
+    /// What to read beside the sockets themselves.
+    pub extensions: Extensions,
+    /// By which way.
+    pub method: Method,
+}
+
+/// By which way tables are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// Netlink, and `/proc/net` for each table that it refuses.
+    #[default]
+    Auto,
+    /// Netlink only.
+    Netlink,
+    /// `/proc/net` only.
+    Proc,
+}
+
+/// How it went.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The tables that were read, and how.
+    pub sources: Vec<(Table, Source)>,
+    /// What was not seen.
+    pub gaps: Vec<Gap>,
+}
+
+/// Nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// No table, by any way.
+    #[error("cannot read any socket: {}", reasons.join("; "))]
+    Nothing {
+        /// Why, for each table.
+        reasons: Vec<String>,
+    },
+    /// The receiver could not take what was read.
+    #[error(transparent)]
+    Receiver(#[from] io::Error),
+}
+
+/// Reads what is asked for and hands it to the receiver, until all is read or it has enough.
+pub fn collect(
+    host: &Host,
+    request: &Request,
+    receiver: &mut impl Receiver,
+) -> Result<Report, CollectError> {
+    let mut report = Report::default();
+    for &table in &request.tables {
+        receiver.begin();
+        if let Flow::Enough = read_table(host, request, table, receiver, &mut report)? {
+            break;
+        }
+    }
+    let unread: Vec<String> = report
+        .gaps
+        .iter()
+        .filter(|gap| matches!(gap, Gap::Unread { .. }))
+        .map(Gap::to_string)
+        .collect();
+    if report.sources.is_empty() && !unread.is_empty() {
+        return Err(CollectError::Nothing { reasons: unread });
+    }
+    report.gaps = merged(report.gaps);
+    Ok(report)
+}
+
+fn read_table(
+    host: &Host,
+    request: &Request,
+    table: Table,
+    receiver: &mut impl Receiver,
+    report: &mut Report,
+) -> io::Result<Flow> {
+    let refusal = match request.method {
+        Method::Proc => None,
+        Method::Auto | Method::Netlink => {
+            match netlink::read(host, request, table, receiver, &mut report.gaps)? {
+                netlink::Outcome::Read(flow) => {
+                    report.sources.push((table, Source::Netlink));
+                    return Ok(flow);
+                }
+                netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
+                    report.sources.push((table, Source::Netlink));
+                    report.gaps.push(Gap::Broken {
+                        table,
+                        rows,
+                        reason,
+                    });
+                    return Ok(Flow::More);
+                }
+                netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => {
+                    Some(reason)
+                }
+            }
+        }
+    };
+    if request.method == Method::Netlink {
+        report.gaps.push(Gap::Unread {
+            table,
+            reason: refusal.unwrap_or_default(),
+        });
+        return Ok(Flow::More);
+    }
+    let reason = refusal.unwrap_or_else(|| "asked for by PORTSTAT_COLLECTOR=proc".to_owned());
+    match proc_net::read(host, request, table, receiver, &mut report.gaps)? {
+        proc_net::Outcome::Read(flow) => {
+            report.sources.push((table, Source::Proc));
+            report.gaps.push(Gap::Fallback {
+                tables: vec![table],
+                reason,
+            });
+            Ok(flow)
+        }
+        // A machine without IPv6 has no such table, and so no such sockets.
+        proc_net::Outcome::Absent if proc_net::ipv6_is_absent(host, table) => Ok(Flow::More),
+        proc_net::Outcome::Absent => {
+            report.gaps.push(Gap::Unread {
+                table,
+                reason: format!(
+                    "netlink: {reason}; /proc/net/{}: not there",
+                    table.proc_name()
+                ),
+            });
+            Ok(Flow::More)
+        }
+        proc_net::Outcome::Unreadable(error) => {
+            report.gaps.push(Gap::Unread {
+                table,
+                reason: format!("netlink: {reason}; {error}"),
+            });
+            Ok(Flow::More)
+        }
+    }
+}
+
+/// One gap where several tables have the same; a recording is read once for each family.
+fn merged(gaps: Vec<Gap>) -> Vec<Gap> {
+    let mut merged: Vec<Gap> = Vec::new();
+    for gap in gaps {
+        if let Gap::Fallback {
+            tables: more,
+            reason,
+        } = &gap
+        {
+            let same = merged.iter_mut().find_map(|known| match known {
+                Gap::Fallback {
+                    tables,
+                    reason: known,
+                } if known == reason => Some(tables),
+                _ => None,
+            });
+            if let Some(tables) = same {
+                tables.extend(more);
+                continue;
+            }
+        }
+        if !merged.contains(&gap) {
+            merged.push(gap);
+        }
+    }
+    merged
+}

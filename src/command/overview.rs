@@ -1,0 +1,68 @@
+//! Bare `portstat`: who listens, how many sockets are in which state, how the ports stand.
+
+use std::io::{self, Write};
+
+use super::annotate::{Annotator, Wants};
+use super::hold::Hold;
+use super::run::{Context, Error, Finish};
+use crate::analyze::Ephemeral;
+use crate::cli::plan::Output;
+use crate::collect::{Request, collect};
+use crate::model::{Family, Protocol, Row, Socket, StateSet, Table};
+use crate::render::{self, TableOptions};
+use crate::wire::inet_diag::Extensions;
+
+pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Error> {
+    let request = Request {
+        tables: Protocol::ALL
+            .into_iter()
+            .flat_map(|protocol| Family::ALL.map(|family| Table { protocol, family }))
+            .collect(),
+        states: StateSet::ALL,
+        extensions: Extensions::None,
+        method: context.method,
+    };
+    let settings = context.ephemeral_settings();
+    let pass = |socket: &Socket| socket.is_listening();
+    let mut hold = Hold::new(&pass, settings.as_ref().ok().cloned().map(Ephemeral::new));
+    let report = collect(&context.host, &request, &mut hold)?;
+
+    let wants = Wants {
+        owners: true,
+        services: true,
+        users: true,
+        ..Wants::default()
+    };
+    let mut annotator = Annotator::new(&context.host, &request, wants);
+    annotator.prepare(&hold.kept.sockets);
+    let rows: Vec<Row<'_>> = hold
+        .kept
+        .sockets
+        .iter()
+        .map(|socket| annotator.row(socket, None))
+        .collect();
+    let verdict = hold.counts.ephemeral.as_ref().map(Ephemeral::verdict);
+    let mut out = Vec::new();
+    render::overview(
+        &mut out,
+        &rows,
+        &hold.counts.summary,
+        verdict.as_ref(),
+        &TableOptions {
+            columns: None,
+            timers: false,
+            extended: false,
+            header: output.header,
+            width: output.width.map(usize::from),
+            paint: output.paint,
+        },
+    );
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&out)?;
+    stdout.flush()?;
+    let mut gaps = report.gaps;
+    gaps.extend(annotator.gaps());
+    gaps.extend(settings.err());
+    context.warn_of_gaps(&gaps);
+    Ok(Finish::Done)
+}

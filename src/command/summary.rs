@@ -1,0 +1,110 @@
+//! `-s`: counts per protocol, family and state.
+
+use std::io::{self, Write};
+use std::thread;
+
+use super::list::{query, request};
+use super::run::{Context, Error, Finish};
+use crate::analyze::{Ephemeral, Summary};
+use crate::cli::plan::{Format, ListPlan};
+use crate::collect::{Batch, Flow, Receiver, Request, collect};
+use crate::filter::Query;
+use crate::render::{self, Collection, verdict_warning};
+
+/// The `schema` of a summary.
+const SCHEMA: &str = "portstat.summary.v1";
+
+pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
+    let query = query(context, plan)?;
+    let request = request(context, plan, &query);
+    loop {
+        let found = print(context, plan, &request, &query)?;
+        match plan.interval {
+            Some(interval) => thread::sleep(interval),
+            None if plan.quiet && !found => return Ok(Finish::NoMatch),
+            None => return Ok(Finish::Done),
+        }
+    }
+}
+
+/// Counts the sockets that pass.
+struct Count<'a> {
+    query: &'a Query,
+    summary: Summary,
+    ephemeral: Option<Ephemeral>,
+    before: Option<(Summary, Option<Ephemeral>)>,
+}
+
+impl Receiver for Count<'_> {
+    fn begin(&mut self) {
+        self.before = Some((self.summary.clone(), self.ephemeral.clone()));
+    }
+
+    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+        for socket in &batch.sockets {
+            if let Some(ephemeral) = &mut self.ephemeral {
+                ephemeral.add(socket);
+            }
+            if self.query.accepts(socket) {
+                self.summary.add(socket);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn take_back(&mut self) -> bool {
+        if let Some((summary, ephemeral)) = self.before.take() {
+            (self.summary, self.ephemeral) = (summary, ephemeral);
+        }
+        true
+    }
+}
+
+/// Prints the counts once; returns whether there was anything to count.
+fn print(
+    context: &mut Context,
+    plan: &ListPlan,
+    request: &Request,
+    query: &Query,
+) -> Result<bool, Error> {
+    let mut count = Count {
+        query,
+        summary: Summary::default(),
+        ephemeral: context.ephemeral_settings().ok().map(Ephemeral::new),
+        before: None,
+    };
+    let report = collect(&context.host, request, &mut count)?;
+    let summary = &count.summary;
+    let found = summary.iter().next().is_some();
+    if plan.quiet {
+        return Ok(found);
+    }
+    let verdict = count.ephemeral.as_ref().map(Ephemeral::verdict);
+    let header = plan.output.header;
+    let mut out = Vec::new();
+    match plan.output.format {
+        Format::Table | Format::Plain => {
+            let shown = verdict.as_ref();
+            render::summary_text(&mut out, summary, shown, header, plan.output.paint);
+        }
+        Format::Json => {
+            let mut document = context.document(SCHEMA);
+            document.collection = Collection {
+                sources: report.sources,
+                gaps: report.gaps.clone(),
+            };
+            render::summary_json(&mut out, &document, summary, verdict.as_ref());
+        }
+        Format::Jsonl => render::summary_jsonl(&mut out, summary),
+        Format::Csv => render::summary_csv(&mut out, summary, header),
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&out)?;
+    stdout.flush()?;
+    context.warn_of_gaps(&report.gaps);
+    let told = matches!(plan.output.format, Format::Table | Format::Plain);
+    if let Some(warning) = verdict.as_ref().and_then(verdict_warning).filter(|_| !told) {
+        context.warn(warning);
+    }
+    Ok(found)
+}

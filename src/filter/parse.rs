@@ -1,0 +1,406 @@
+//! Text to expression.
+
+use std::net::IpAddr;
+
+use super::lex::{Token, tokens};
+use super::{Comparison, End, Expression, Prefix, Query, Test};
+use crate::model::{State, StateSet};
+
+/// Deeper nesting is nobody's wish, and would cost stack.
+const MOST_LEVELS: usize = 64;
+
+/// A filter that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "filter, column {column}: expected {expected}, found {found}\n  {text}\n  {:>column$}",
+    "^"
+)]
+pub struct FilterError {
+    /// The whole filter.
+    pub text: String,
+    /// Where it went wrong, counted in characters from 1.
+    pub column: usize,
+    /// What would have made sense.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+/// Parses a filter. `port_of` knows the ports of service names; it is asked only for names.
+pub fn parse(text: &str, port_of: &dyn Fn(&str) -> Option<u16>) -> Result<Query, FilterError> {
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text),
+        next: 0,
+        levels: 0,
+        port_of,
+    };
+    let states = parser.states()?;
+    let condition = match parser.peek() {
+        None => None,
+        Some(_) => Some(parser.expression()?),
+    };
+    match parser.peek() {
+        None => Ok(Query { states, condition }),
+        Some(_) => Err(parser.error("and, or, or the end of the filter")),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token<'a>>,
+    next: usize,
+    levels: usize,
+    port_of: &'a dyn Fn(&str) -> Option<u16>,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<&'a str> {
+        self.tokens.get(self.next).map(|token| token.text)
+    }
+
+    /// Takes the next token when it is one of `words`, in any case.
+    fn take(&mut self, words: &[&str]) -> bool {
+        let taken = self
+            .peek()
+            .is_some_and(|token| words.iter().any(|word| token.eq_ignore_ascii_case(word)));
+        self.next += usize::from(taken);
+        taken
+    }
+
+    fn error(&self, expected: impl Into<String>) -> FilterError {
+        let (column, found) = match self.tokens.get(self.next) {
+            Some(token) => (token.column, format!("{:?}", token.text)),
+            None => (self.text.chars().count() + 1, "the end".to_owned()),
+        };
+        FilterError {
+            text: self.text.chars().map(printable).collect(),
+            column,
+            expected: expected.into(),
+            found,
+        }
+    }
+
+    fn states(&mut self) -> Result<Option<StateSet>, FilterError> {
+        let mut states = None;
+        loop {
+            if self.take(&["state"]) {
+                let named = self.state_name()?;
+                states = Some(states.unwrap_or(StateSet::EMPTY).union(named));
+            } else if self.take(&["exclude", "excl"]) {
+                let named = self.state_name()?;
+                states = Some(states.unwrap_or(StateSet::ALL).without(named));
+            } else {
+                return Ok(states);
+            }
+        }
+    }
+
+    fn state_name(&mut self) -> Result<StateSet, FilterError> {
+        let named = self.peek().and_then(states_named);
+        let Some(named) = named else {
+            return Err(self.error(
+                "a state (established, listening, time-wait, …, all, connected, synchronized, \
+                 bucket, big)",
+            ));
+        };
+        self.next += 1;
+        Ok(named)
+    }
+
+    fn expression(&mut self) -> Result<Expression, FilterError> {
+        let mut left = self.conjunction()?;
+        while self.take(&["or", "|", "||"]) {
+            let right = self.conjunction()?;
+            left = Expression::Or(Box::new(left), Box::new(right));
+        }
+        Ok(left)
+    }
+
+    fn conjunction(&mut self) -> Result<Expression, FilterError> {
+        let mut left = self.term()?;
+        loop {
+            let spoken = self.take(&["and", "&", "&&"]);
+            let ends = match self.peek() {
+                None | Some(")" | "|" | "||") => true,
+                Some(word) => word.eq_ignore_ascii_case("or"),
+            };
+            if ends && !spoken {
+                return Ok(left);
+            }
+            let right = self.term()?;
+            left = Expression::And(Box::new(left), Box::new(right));
+        }
+    }
+
+    fn term(&mut self) -> Result<Expression, FilterError> {
+        self.levels += 1;
+        if self.levels > MOST_LEVELS {
+            return Err(self.error(format!("at most {MOST_LEVELS} levels of nesting")));
+        }
+        let term = if self.take(&["not", "!"]) {
+            Expression::Not(Box::new(self.term()?))
+        } else if self.take(&["("]) {
+            let inner = self.expression()?;
+            if !self.take(&[")"]) {
+                return Err(self.error("\")\""));
+            }
+            inner
+        } else {
+            self.test()?
+        };
+        self.levels -= 1;
+        Ok(term)
+    }
+
+    fn test(&mut self) -> Result<Expression, FilterError> {
+        for (word, end) in [("sport", End::Local), ("dport", End::Peer)] {
+            if self.take(&[word]) {
+                return self.port_test(end);
+            }
+        }
+        for (word, end) in [("src", End::Local), ("dst", End::Peer)] {
+            if self.take(&[word]) {
+                return self.address_test(end);
+            }
+        }
+        Err(self.error("sport, dport, src, dst, not or \"(\""))
+    }
+
+    fn port_test(&mut self, end: End) -> Result<Expression, FilterError> {
+        let Some(comparison) = self.comparison() else {
+            return Err(self.error("=, !=, <, <=, > or >="));
+        };
+        let port = self.peek().and_then(|text| {
+            let text = text.strip_prefix("*:").unwrap_or(text);
+            self.port(text.strip_prefix(':').unwrap_or(text))
+        });
+        let Some(port) = port else {
+            return Err(self.error("a port (0–65535) or the name of a service, such as :443"));
+        };
+        self.next += 1;
+        Ok(Expression::Test(Test::Port {
+            end,
+            comparison,
+            port,
+        }))
+    }
+
+    fn address_test(&mut self, end: End) -> Result<Expression, FilterError> {
+        let before = self.next;
+        let negated = match self.comparison() {
+            None | Some(Comparison::Equal) => false,
+            Some(Comparison::NotEqual) => true,
+            Some(_) => {
+                self.next = before;
+                return Err(self.error("= or !=, as addresses have no order"));
+            }
+        };
+        let Some(test) = self.peek().and_then(|text| self.address(end, text)) else {
+            return Err(self.error("an address, such as 10.0.0.0/8, [::1]:443 or 127.0.0.1:http"));
+        };
+        self.next += 1;
+        let test = Expression::Test(test);
+        Ok(if negated {
+            Expression::Not(Box::new(test))
+        } else {
+            test
+        })
+    }
+
+    fn comparison(&mut self) -> Option<Comparison> {
+        const WORDS: [(Comparison, &[&str]); 6] = [
+            (Comparison::Equal, &["=", "==", "eq"]),
+            (Comparison::NotEqual, &["!=", "ne", "neq"]),
+            (Comparison::Less, &["<", "lt"]),
+            (Comparison::LessOrEqual, &["<=", "le", "leq"]),
+            (Comparison::Greater, &[">", "gt"]),
+            (Comparison::GreaterOrEqual, &[">=", "ge", "geq"]),
+        ];
+        WORDS
+            .into_iter()
+            .find_map(|(comparison, words)| self.take(words).then_some(comparison))
+    }
+
+    fn port(&self, text: &str) -> Option<u16> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            text.parse().ok()
+        } else {
+            (self.port_of)(text)
+        }
+    }
+
+    /// `[FAM:]ADDR[/len][:PORT]`.
+    fn address(&self, end: End, text: &str) -> Option<Test> {
+        let text = ["inet:", "inet6:"]
+            .iter()
+            .find_map(|family| text.strip_prefix(family))
+            .unwrap_or(text);
+        let (addr, port) = split_port(text)?;
+        let port = match port {
+            None | Some("*") => None,
+            Some(port) => Some(self.port(port)?),
+        };
+        let prefix = match addr {
+            "" if port.is_none() => return None,
+            "" | "*" => None,
+            addr => Some(prefix(addr)?),
+        };
+        Some(Test::Address { end, prefix, port })
+    }
+}
+
+/// Splits `ADDR:PORT`, in which an IPv6 address with a port stands in brackets.
+fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (addr, rest) = bracketed.split_once(']')?;
+        // Both [::1]:80 and [fe80::]/10 are written.
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((addr, Some(port))),
+            None if rest.is_empty() => Some((addr, None)),
+            None => None,
+        };
+    }
+    let colons = text.bytes().filter(|&byte| byte == b':').count();
+    match text.split_once(':') {
+        Some((addr, port)) if colons == 1 => Some((addr, Some(port))),
+        _ => Some((text, None)),
+    }
+}
+
+fn prefix(text: &str) -> Option<Prefix> {
+    let (addr, length) = match text.split_once('/') {
+        Some((addr, length)) => (addr, Some(length.parse().ok()?)),
+        None => (text, None),
+    };
+    let addr: IpAddr = addr.parse().ok()?;
+    let whole = match addr {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    };
+    Prefix::new(addr, length.unwrap_or(whole))
+}
+
+/// The states of a name: ss's long names, the names it prints, and its words for several.
+fn states_named(name: &str) -> Option<StateSet> {
+    let one = |state| StateSet::EMPTY.with(state);
+    Some(match name.to_ascii_lowercase().as_str() {
+        "all" => StateSet::ALL,
+        "connected" => StateSet::CONNECTED,
+        "synchronized" => StateSet::CONNECTED.without(one(State::SynSent)),
+        "bucket" => StateSet::BUCKET,
+        "big" => StateSet::ALL.without(StateSet::BUCKET),
+        "established" | "estab" => one(State::Established),
+        "syn-sent" => one(State::SynSent),
+        "syn-recv" | "syn-rcv" => one(State::SynRecv),
+        "fin-wait-1" => one(State::FinWait1),
+        "fin-wait-2" => one(State::FinWait2),
+        "time-wait" => one(State::TimeWait),
+        "unconnected" | "unconn" => one(State::Close),
+        // To the kernel a bound socket is a closed one.
+        "close" | "closed" => StateSet::BOUND.with(State::Close),
+        "close-wait" => one(State::CloseWait),
+        "last-ack" => one(State::LastAck),
+        "listening" | "listen" => one(State::Listen),
+        "closing" => one(State::Closing),
+        "bound" | "bound-inactive" => StateSet::BOUND,
+        _ => return None,
+    })
+}
+
+/// The filter is shown again in an error, and may hold anything.
+fn printable(c: char) -> char {
+    if c.is_control() { '?' } else { c }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parsed(text: &str) -> Result<Query, FilterError> {
+        parse(text, &|name| (name == "https").then_some(443))
+    }
+
+    #[track_caller]
+    fn check_same(one: &str, other: &str) {
+        let one = parsed(one).unwrap();
+        assert!(one.condition.is_some());
+        assert_eq!(one, parsed(other).unwrap());
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, column: usize, expected: &str) {
+        let error = parsed(text).unwrap_err();
+        assert_eq!(error.column, column, "{error}");
+        assert!(error.expected.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn both_spellings_of_operators() {
+        check_same("sport = :443", "sport eq 443");
+        check_same("sport == https", "sport = :https");
+        check_same("dport>=1024", "dport geq :1024");
+        check_same("dport < 5 || sport > 6", "dport lt 5 or sport gt 6");
+        check_same("! sport = 1 & dport != 2", "not sport = 1 and dport neq 2");
+        check_same("src = 10.0.0.1", "src inet:10.0.0.1/32");
+        check_same(
+            "dst != [::1]:https",
+            "not dst ne [::1]:443".trim_start_matches("not "),
+        );
+    }
+
+    #[test]
+    fn and_binds_closer_than_or_and_may_be_left_out() {
+        check_same(
+            "sport = 1 or sport = 2 dport = 3",
+            "sport = 1 or ( sport = 2 and dport = 3 )",
+        );
+        check_same(
+            "sport = 1 dport = 2 or dport = 3",
+            "( sport = 1 && dport = 2 ) | dport = 3",
+        );
+    }
+
+    #[test]
+    fn states_add_up_and_exclusions_take_away() {
+        let states = |text| parsed(text).unwrap().states.unwrap();
+        assert!(states("state listening state time-wait").contains(State::TimeWait));
+        let open = states("exclude time-wait exclude listening");
+        assert!(!open.contains(State::TimeWait) && open.contains(State::Established));
+        assert!(states("state BIG").contains(State::Listen));
+        assert_eq!(parsed("").unwrap(), Query::default());
+    }
+
+    #[test]
+    fn mistakes_name_their_column_and_what_was_expected() {
+        check_error("sport = :http999", 9, "a port");
+        check_error("sport :80", 7, "=, !=");
+        check_error("state nope", 7, "a state");
+        check_error("sport = :80 )", 13, "and, or");
+        check_error("( sport = :80", 14, "\")\"");
+        check_error("dst < 10.0.0.0/8", 5, "no order");
+        check_error("dst 10.0.0.0/33", 5, "an address");
+        check_error("why 8080", 1, "sport, dport");
+        check_error("sport = 99999", 9, "a port");
+        check_error("sport = :80 and", 16, "sport, dport");
+        check_error(&"! ".repeat(100), 129, "64 levels");
+        check_error("ü sport", 1, "sport");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,80}") {
+            let _ = parsed(&text).map_err(|error| error.to_string());
+        }
+
+        #[test]
+        fn no_near_miss_makes_it_panic(
+            words in proptest::collection::vec(
+                "(sport|dst|state|all|=|!|\\(|\\)|and|or|:443|::1|10.0.0.0/8)", 0..12
+            )
+        ) {
+            let _ = parsed(&words.join(" ")).map_err(|error| error.to_string());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From a port to the name of its service, and back.
+
+use std::collections::HashMap;
+
+use super::known_ports::PORTS;
+use crate::model::{Protocol, Service};
+
+/// Names of ports: the machine's own, then those that everybody knows.
+#[derive(Debug, Default)]
+pub struct Services {
+    names: HashMap<(Protocol, u16), String>,
+    ports: HashMap<(Protocol, String), u16>,
+}
+
+impl Services {
+    /// Names from `/etc/services`, of which the first for a port counts, as in getservbyport(3).
+    pub fn new(services: impl IntoIterator<Item = Service>) -> Services {
+        let mut table = Services::default();
+        for service in services {
+            let Service {
+                name,
+                port,
+                protocol,
+                aliases,
+            } = service;
+            for alias in aliases.into_iter().chain([name.clone()]) {
+                table.ports.entry((protocol, alias)).or_insert(port);
+            }
+            table.names.entry((protocol, port)).or_insert(name);
+        }
+        table
+    }
+
+    /// Name of a port.
+    pub fn name(&self, protocol: Protocol, port: u16) -> Option<&str> {
+        if let Some(name) = self.names.get(&(protocol, port)) {
+            return Some(name);
+        }
+        PORTS
+            .binary_search_by_key(&(port, protocol), |&(port, protocol, _)| (port, protocol))
+            .ok()
+            .map(|index| PORTS[index].2)
+    }
+
+    /// Port of a name or alias; of both protocols TCP's is preferred where they differ.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        [Protocol::Tcp, Protocol::Udp]
+            .into_iter()
+            .find_map(|protocol| self.ports.get(&(protocol, name.to_owned())).copied())
+            .or_else(|| {
+                PORTS
+                    .iter()
+                    .find(|(_, _, known)| *known == name)
+                    .map(|&(port, _, _)| port)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_sorted() {
+        assert!(PORTS.is_sorted_by_key(|&(port, protocol, _)| (port, protocol)));
+    }
+
+    #[test]
+    fn the_machines_own_names_come_first() {
+        let services = Services::new([Service {
+            name: "web-cache".to_owned(),
+            port: 8080,
+            protocol: Protocol::Tcp,
+            aliases: vec!["proxy".to_owned()],
+        }]);
+        assert_eq!(services.name(Protocol::Tcp, 8080), Some("web-cache"));
+        assert_eq!(services.port("proxy"), Some(8080));
+        assert_eq!(services.port("web-cache"), Some(8080));
+    }
+
+    #[test]
+    fn names_are_those_of_the_protocol() {
+        let services = Services::default();
+        assert_eq!(services.name(Protocol::Udp, 514), Some("syslog"));
+        assert_eq!(services.name(Protocol::Tcp, 514), None);
+        assert_eq!(services.name(Protocol::Tcp, 5432), Some("postgresql"));
+        assert_eq!(services.port("wireguard"), Some(51820));
+        assert_eq!(services.port("http999"), None);
+    }
+}

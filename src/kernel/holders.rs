@@ -1,0 +1,183 @@
+//! The walk over `/proc/PID/fd`: which process holds which socket.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::io::Errno;
+
+use crate::model::Holder;
+use crate::wire::process::socket_inode;
+
+/// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
+const ENTRIES_LEN: usize = 16 << 10;
+/// Longer than any `socket:[N]`; a longer target is none.
+const TARGET_LEN: usize = 40;
+/// A thread for fewer processes than this costs more than it saves.
+const PROCESSES_PER_THREAD: usize = 24;
+/// More threads only wait for each other in the kernel.
+const MOST_THREADS: usize = 8;
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Inode of a socket and one holder of it, in no order.
+    pub holders: Vec<(u64, Holder)>,
+    /// Processes whose descriptors may not be read.
+    pub unreadable: Vec<u32>,
+    /// Processes that ended during the walk.
+    pub vanished: u64,
+    /// Processes that were listed.
+    pub processes: u64,
+}
+
+impl Scan {
+    fn merge(&mut self, other: Scan) {
+        self.holders.extend(other.holders);
+        self.unreadable.extend(other.unreadable);
+        self.vanished += other.vanished;
+    }
+}
+
+/// Walks the processes below `proc_root`, in parallel.
+///
+/// `absent_is_unreadable` is for recordings: a process without `fd` there is one that could not
+/// be read when it was made, not one that ended.
+pub fn scan_holders(proc_root: &Path, absent_is_unreadable: bool) -> io::Result<Scan> {
+    let root = open_dir(CWD, proc_root)?;
+    let pids = pids(&root)?;
+    let next = AtomicUsize::new(0);
+    let walk = || walk(&root, &pids, &next, absent_is_unreadable);
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS)
+        .min(pids.len() / PROCESSES_PER_THREAD + 1);
+
+    let mut scan = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(walk)).collect();
+        let mut scan = walk();
+        for other in others {
+            match other.join() {
+                Ok(found) => scan.merge(found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        scan
+    });
+    scan.processes = pids.len() as u64;
+    Ok(scan)
+}
+
+fn open_dir(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    openat(
+        at,
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+fn pids(root: &OwnedFd) -> io::Result<Vec<u32>> {
+    let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
+    let mut entries = RawDir::new(root, &mut buffer);
+    let mut pids = Vec::new();
+    while let Some(entry) = entries.next() {
+        pids.extend(number(entry?.file_name().to_bytes()));
+    }
+    Ok(pids)
+}
+
+/// One thread's share: takes processes until none are left.
+fn walk(root: &OwnedFd, pids: &[u32], next: &AtomicUsize, absent_is_unreadable: bool) -> Scan {
+    let mut scan = Scan::default();
+    let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
+    while let Some(&pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
+        match process(root, pid, &mut buffer, &mut scan.holders) {
+            Ok(()) => {}
+            Err(Errno::NOENT | Errno::SRCH) if !absent_is_unreadable => scan.vanished += 1,
+            Err(_) => scan.unreadable.push(pid),
+        }
+    }
+    scan
+}
+
+fn process(
+    root: &OwnedFd,
+    pid: u32,
+    buffer: &mut [MaybeUninit<u8>],
+    holders: &mut Vec<(u64, Holder)>,
+) -> rustix::io::Result<()> {
+    let mut name = itoa::Buffer::new();
+    let mut path = [0u8; 16];
+    let digits = name.format(pid).as_bytes();
+    path[..digits.len()].copy_from_slice(digits);
+    path[digits.len()..digits.len() + 3].copy_from_slice(b"/fd");
+    let dir = open_dir(root, &path[..digits.len() + 3])?;
+
+    let mut entries = RawDir::new(&dir, buffer);
+    let mut target = [MaybeUninit::uninit(); TARGET_LEN];
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(fd) = number(name.to_bytes()) else {
+            continue;
+        };
+        match readlinkat_raw(&dir, name, &mut target) {
+            Ok((found, _)) => {
+                if let Some(inode) = socket_inode(found) {
+                    holders.push((inode, Holder { pid, fd }));
+                }
+            }
+            // Closed since it was listed, or no link at all (in a damaged recording).
+            Err(Errno::NOENT | Errno::INVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn number(name: &[u8]) -> Option<u32> {
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn every_holder_of_a_socket_is_found_and_only_of_sockets() {
+        let root = tempfile::tempdir().unwrap();
+        for (pid, fd, target) in [
+            (10, 3, "socket:[77]"),
+            (10, 4, "socket:[77]"),
+            (10, 5, "pipe:[77]"),
+            (11, 9, "socket:[77]"),
+            (11, 10, "/var/log/socket:[77]"),
+        ] {
+            let dir = root.path().join(format!("{pid}/fd"));
+            std::fs::create_dir_all(&dir).unwrap();
+            symlink(target, dir.join(fd.to_string())).unwrap();
+        }
+        std::fs::create_dir_all(root.path().join("12")).unwrap();
+        std::fs::create_dir_all(root.path().join("net")).unwrap();
+
+        let mut scan = scan_holders(root.path(), true).unwrap();
+        scan.holders.sort();
+        assert_eq!(
+            scan.holders,
+            [
+                (77, Holder { pid: 10, fd: 3 }),
+                (77, Holder { pid: 10, fd: 4 }),
+                (77, Holder { pid: 11, fd: 9 }),
+            ]
+        );
+        assert_eq!((scan.processes, scan.vanished), (3, 0));
+        assert_eq!(scan.unreadable, [12]);
+        assert_eq!(scan_holders(root.path(), false).unwrap().vanished, 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! The machine that is looked at: this one, or a recording of one.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::dump::Dump;
+use super::recording::Recording;
+use crate::model::Protocol;
+
+/// No text file of `/proc` or `/etc` that is read whole is anywhere near this long.
+const TEXT_LIMIT: u64 = 16 << 20;
+
+/// Where everything is read from.
+#[derive(Debug)]
+pub enum Host {
+    /// This machine, in the network namespace of this process.
+    Live,
+    /// What `portstat record`, `ss -D` or a copy of `/proc` kept.
+    Recorded(Box<Recording>),
+}
+
+/// A recording that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// It is not there, or may not be read.
+    #[error("cannot read recording {}: {error}", path.display())]
+    Unreadable {
+        /// What was asked for.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It is a folder that holds nothing portstat knows.
+    #[error(
+        "{} is no recording: it has neither diag/*.nlmsg nor proc/net/* (make one with \
+         portstat record DIR)",
+        path.display()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Host {
+    /// The recording at `path`: a folder, or a file written by `ss -D`.
+    pub fn recorded(path: &Path) -> Result<Host, HostError> {
+        Recording::open(path).map(|recording| Host::Recorded(Box::new(recording)))
+    }
+
+    /// Whether this is a recording.
+    pub const fn is_recorded(&self) -> bool {
+        matches!(self, Host::Recorded(_))
+    }
+
+    /// The path of a file by its name on the machine, such as `proc/net/tcp` or `etc/services`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Host::Live => Path::new("/").join(name),
+            Host::Recorded(recording) => recording.path(name),
+        }
+    }
+
+    /// Opens a file by its name on the machine.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        let path = self.path(name);
+        // A recording comes from anywhere: a pipe or device in it would block or never end.
+        if self.is_recorded() && !path.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a regular file",
+            ));
+        }
+        File::open(path)
+    }
+
+    /// Reads a file whole.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.open(name)?.take(TEXT_LIMIT).read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    /// Begins a sock_diag dump of a protocol. A recording answers with all that it has of the
+    /// protocol, whatever the request says.
+    pub fn dump(&self, protocol: Protocol, request: &[u8]) -> io::Result<Dump> {
+        match self {
+            Host::Live => Dump::live(request),
+            Host::Recorded(recording) => Dump::recorded(&recording.diag_file(protocol)?),
+        }
+    }
+
+    /// Name of the machine; `None` when not known.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Host::Live => nix::unistd::gethostname()
+                .ok()
+                .map(|name| name.to_string_lossy().into_owned()),
+            Host::Recorded(recording) => recording.meta.host.clone(),
+        }
+    }
+
+    /// When this was seen: now, or the time of the recording; `None` when that is not known.
+    pub fn taken_at(&self) -> Option<SystemTime> {
+        match self {
+            Host::Live => Some(SystemTime::now()),
+            Host::Recorded(recording) => recording.meta.taken_at,
+        }
+    }
+
+    /// Whether this process is root here, so that becoming root is no remedy.
+    pub fn is_root(&self) -> bool {
+        !self.is_recorded() && nix::unistd::geteuid().is_root()
+    }
+
+    /// Inode of the network namespace; `None` when not known.
+    pub fn netns(&self) -> Option<u64> {
+        match self {
+            Host::Live => namespace_inode("net"),
+            Host::Recorded(recording) => recording.meta.netns,
+        }
+    }
+}
+
+/// Inode of this process's namespace of a kind: the number in `net:[4026531840]`.
+pub(super) fn namespace_inode(kind: &str) -> Option<u64> {
+    let target = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    let text = target.to_str()?;
+    text.strip_prefix(kind)?
+        .strip_prefix(":[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+}

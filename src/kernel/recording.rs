@@ -1,0 +1,228 @@
+//! A recording on disk: where its parts are, and its `meta.json`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::host::HostError;
+use crate::model::{HiddenCause, Protocol};
+
+/// The `schema` of `meta.json`.
+pub const RECORDING_SCHEMA: &str = "portstat.recording.v1";
+
+/// A recording that was opened.
+#[derive(Debug)]
+pub struct Recording {
+    layout: Layout,
+    /// What `meta.json` says.
+    pub meta: Meta,
+}
+
+#[derive(Debug)]
+enum Layout {
+    /// A folder as `portstat record` makes it.
+    Folder(PathBuf),
+    /// A bare copy of `/proc`.
+    Proc(PathBuf),
+    /// A file written by `ss -D`: TCP only.
+    Diag(PathBuf),
+}
+
+/// What is known of a recording beside its files. Everything may be missing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Meta {
+    /// Name of the machine.
+    pub host: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// When it was made.
+    pub taken_at: Option<SystemTime>,
+    /// Inode of the network namespace.
+    pub netns: Option<u64>,
+    /// Names of interfaces, by index.
+    pub interfaces: HashMap<u32, String>,
+    /// Paths of cgroups, by id.
+    pub cgroups: HashMap<u64, String>,
+    /// Why some processes could not be seen; `None` when all could.
+    pub hidden: Option<HiddenCause>,
+    /// What was left out, in words.
+    pub left_out: Vec<String>,
+}
+
+impl Recording {
+    pub(super) fn open(path: &Path) -> Result<Recording, HostError> {
+        let unreadable = |error| HostError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        let kind = fs::metadata(path).map_err(unreadable)?;
+        if kind.is_file() {
+            return Ok(Recording {
+                layout: Layout::Diag(path.to_owned()),
+                meta: Meta::unknown(),
+            });
+        }
+        fs::read_dir(path).map_err(unreadable)?;
+        let layout = if path.join("proc").is_dir() || path.join("diag").is_dir() {
+            Layout::Folder(path.to_owned())
+        } else if path.join("net").is_dir() {
+            Layout::Proc(path.to_owned())
+        } else {
+            return Err(HostError::Empty {
+                path: path.to_owned(),
+            });
+        };
+        let meta = fs::read(path.join("meta.json"))
+            .ok()
+            .and_then(|text| Meta::parse(&text))
+            .unwrap_or_else(Meta::unknown);
+        Ok(Recording { layout, meta })
+    }
+
+    /// The path of a file by its name on the machine.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        match &self.layout {
+            Layout::Folder(root) => root.join(name),
+            Layout::Proc(root) => match Path::new(name).strip_prefix("proc") {
+                Ok(below) => root.join(below),
+                // A copy of /proc has no /etc; the name leads nowhere.
+                Err(_) => root.join("nothing").join(name),
+            },
+            Layout::Diag(file) => file.join(name),
+        }
+    }
+
+    /// The raw messages of a protocol.
+    pub(super) fn diag_file(&self, protocol: Protocol) -> io::Result<PathBuf> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "not in the recording");
+        let path = match &self.layout {
+            Layout::Folder(root) => root.join(format!("diag/{}.nlmsg", protocol.name())),
+            Layout::Diag(file) if protocol == Protocol::Tcp => file.clone(),
+            Layout::Diag(_) | Layout::Proc(_) => return Err(missing()),
+        };
+        match fs::metadata(&path) {
+            Ok(kind) if kind.is_file() => Ok(path),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a regular file",
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Meta {
+    /// Of a recording that does not say: not to be trusted to hold every process.
+    fn unknown() -> Meta {
+        Meta {
+            hidden: Some(HiddenCause::NotRecorded),
+            ..Meta::default()
+        }
+    }
+
+    /// Reads `meta.json`; `None` when it is no JSON object.
+    pub fn parse(text: &[u8]) -> Option<Meta> {
+        let value: Value = serde_json::from_slice(text).ok()?;
+        let object = value.as_object()?;
+        let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Meta {
+            host: text("host"),
+            kernel: text("kernel"),
+            taken_at: object
+                .get("taken_at_ms")
+                .and_then(Value::as_u64)
+                .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
+            netns: object.get("netns").and_then(Value::as_u64),
+            interfaces: by_number(object.get("interfaces")),
+            cgroups: by_number(object.get("cgroups")),
+            hidden: match text("hidden_processes").as_deref() {
+                None if object.contains_key("hidden_processes") => None,
+                Some("permission") => Some(HiddenCause::Permission),
+                Some("hidepid") => Some(HiddenCause::Hidepid),
+                Some("pid-namespace") => Some(HiddenCause::PidNamespace),
+                _ => Some(HiddenCause::NotRecorded),
+            },
+            left_out: object
+                .get("left_out")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.as_str().map(str::to_owned))
+                .collect(),
+        })
+    }
+
+    /// The text of `meta.json`.
+    pub fn to_json(&self) -> String {
+        let taken_at_ms = self.taken_at.and_then(|time| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            u64::try_from(since.as_millis()).ok()
+        });
+        let value = json!({
+            "schema": RECORDING_SCHEMA,
+            "version": env!("CARGO_PKG_VERSION"),
+            "host": self.host,
+            "kernel": self.kernel,
+            "taken_at_ms": taken_at_ms,
+            "netns": self.netns,
+            "interfaces": sorted(&self.interfaces),
+            "cgroups": sorted(&self.cgroups),
+            "hidden_processes": self.hidden.map(HiddenCause::name),
+            "left_out": self.left_out,
+        });
+        format!("{value:#}\n")
+    }
+}
+
+fn by_number<N: std::str::FromStr + std::hash::Hash + Eq>(
+    value: Option<&Value>,
+) -> HashMap<N, String> {
+    value
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(number, name)| Some((number.parse().ok()?, name.as_str()?.to_owned())))
+        .collect()
+}
+
+fn sorted<N: ToString>(map: &HashMap<N, String>) -> Value {
+    Value::Object(
+        map.iter()
+            .map(|(number, name)| (number.to_string(), Value::String(name.clone())))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meta_survives_the_way_through_the_file() {
+        let meta = Meta {
+            host: Some("web01".to_owned()),
+            kernel: Some("6.18".to_owned()),
+            taken_at: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(1_234_567)),
+            netns: Some(4_026_531_840),
+            interfaces: HashMap::from([(1, "lo".to_owned())]),
+            cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
+            hidden: None,
+            left_out: vec!["x".to_owned()],
+        };
+        assert_eq!(Meta::parse(meta.to_json().as_bytes()), Some(meta));
+    }
+
+    #[test]
+    fn a_recording_that_does_not_say_is_not_trusted_to_be_whole() {
+        assert_eq!(Meta::parse(b"[]"), None);
+        assert_eq!(
+            Meta::parse(b"{}").and_then(|meta| meta.hidden),
+            Some(HiddenCause::NotRecorded)
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! portstat answers what is on a Linux machine's ports: which sockets there are, who holds them,
+//! which services they are, and whether ports run short.
+//!
+//! # The map of the house
+//!
+//! Data goes one way, from the command line to standard output, and never back:
+//!
+//! ```text
+//! argv → cli → collect ( kernel → wire ) → filter → join → analyze → render → stdout
+//! ```
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`model`] | values with meaning: socket, endpoint, port, state, owner, gap |
+//! | [`wire`] | bytes and text of the kernel turned into the model, requests into bytes; pure |
+//! | [`kernel`] | the only room that touches the system: netlink, `/proc`, names; live or recorded |
+//! | [`collect`] | kernel and wire: netlink first, `/proc/net` where it does not serve |
+//! | [`join`] | from inode to every holder, from port to service; pure |
+//! | [`filter`] | ss's filter language: text to expression to a verdict; pure |
+//! | [`analyze`] | groups, counts, ephemeral ports; pure |
+//! | [`render`] | rows and findings written, one file a format; every text escaped |
+//! | [`cli`] | what is accepted, and what it comes to in this environment |
+//! | [`command`] | one file a command, each a recipe over the rooms above |
+//!
+//! Invariants:
+//! - Nothing read from the system is trusted, and no input makes the program panic.
+//! - What could not be seen is a [`model::Gap`] that is printed, never a silence.
+//! - Plain, JSON lines and CSV need the same memory for ten sockets and for a million.
+//! - `unsafe` stays in `kernel`. Who may import whom is checked by `tests/layering.rs`.
+
+pub mod analyze;
+pub mod cli;
+pub mod collect;
+pub mod command;
+pub mod filter;
+pub mod join;
+pub mod kernel;
+pub mod model;
+pub mod render;
+pub mod wire;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Args, Environment, Plan};
+use command::{Error, Finish};
+
+/// Runs the command line `args`, of which the first is the program's own name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version come this way too, and may meet a closed pipe.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = Plan::new(args, &Environment::current())
+        .map_err(Error::from)
+        .and_then(command::run);
+    match outcome {
+        Ok(Finish::Done) => ExitCode::SUCCESS,
+        Ok(Finish::NoMatch) => ExitCode::from(1),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "portstat: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What was not seen, and why.
+
+use std::fmt;
+
+use super::{Protocol, Table};
+
+/// The `what` of gaps that lose sockets.
+const SOCKETS: &str = "sockets";
+
+/// Something that the answer lacks. Each is one line on stderr and one entry in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Sockets whose owner could not be named.
+    Owners {
+        /// How many sockets.
+        count: u64,
+        /// Why.
+        cause: HiddenCause,
+    },
+    /// Tables read from `/proc/net`, which tells less.
+    Fallback {
+        /// The tables.
+        tables: Vec<Table>,
+        /// Why netlink did not serve.
+        reason: String,
+    },
+    /// A table that could not be read at all.
+    Unread {
+        /// The table.
+        table: Table,
+        /// Why.
+        reason: String,
+    },
+    /// A dump that ended early after rows of it were already printed.
+    Broken {
+        /// The table.
+        table: Table,
+        /// Rows that had come.
+        rows: u64,
+        /// Why it ended.
+        reason: String,
+    },
+    /// Parts of a file or dump that made no sense and were passed over.
+    Garbled {
+        /// What it would have told.
+        what: &'static str,
+        /// Which file or dump.
+        place: String,
+        /// Where the first of them is: `line 7`, `byte 4096`.
+        first: String,
+        /// How many.
+        count: u64,
+        /// What was wrong with the first.
+        reason: String,
+    },
+    /// A file that was not there or could not be read.
+    Unreadable {
+        /// What it would have told.
+        what: &'static str,
+        /// Which file.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// Addresses whose names did not come in time.
+    Unresolved {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Why an owner could not be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HiddenCause {
+    /// Processes whose descriptors we may not read.
+    Permission,
+    /// Processes whose descriptors not even this root may read.
+    Protected,
+    /// `/proc` is mounted so that others' processes are not listed.
+    Hidepid,
+    /// Processes of another pid namespace are not listed here.
+    PidNamespace,
+    /// Processes ended while they were looked at.
+    Vanished,
+    /// The recording holds no, or not all, processes.
+    NotRecorded,
+    /// `/proc` itself could not be read.
+    NoProc,
+}
+
+impl HiddenCause {
+    /// The reason in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            HiddenCause::Permission | HiddenCause::Protected => "permission",
+            HiddenCause::Hidepid => "hidepid",
+            HiddenCause::PidNamespace => "pid-namespace",
+            HiddenCause::Vanished => "vanished",
+            HiddenCause::NotRecorded => "not-recorded",
+            HiddenCause::NoProc => "no-proc",
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            HiddenCause::Permission => "run as root or with CAP_SYS_PTRACE",
+            HiddenCause::Protected => "run with every capability, outside of any container",
+            HiddenCause::Hidepid => "run as root, or join the group of /proc's gid= option",
+            HiddenCause::PidNamespace => "run in the host's pid namespace",
+            HiddenCause::Vanished => "run again",
+            HiddenCause::NotRecorded => "record as root",
+            HiddenCause::NoProc => "mount /proc",
+        }
+    }
+}
+
+impl Gap {
+    /// What is missing: the `what` of JSON.
+    pub const fn what(&self) -> &'static str {
+        match self {
+            Gap::Owners { .. } => "owners",
+            Gap::Fallback { .. } => "details",
+            Gap::Unread { .. } | Gap::Broken { .. } => SOCKETS,
+            Gap::Garbled { what, .. } | Gap::Unreadable { what, .. } => what,
+            Gap::Unresolved { .. } => "host-names",
+        }
+    }
+
+    /// How many of them; `None` where that cannot be known.
+    pub const fn count(&self) -> Option<u64> {
+        match self {
+            Gap::Owners { count, .. } | Gap::Garbled { count, .. } | Gap::Unresolved { count } => {
+                Some(*count)
+            }
+            Gap::Fallback { .. }
+            | Gap::Unread { .. }
+            | Gap::Broken { .. }
+            | Gap::Unreadable { .. } => None,
+        }
+    }
+
+    /// Where: a table, a file, a line.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Gap::Owners { .. } | Gap::Unresolved { .. } => None,
+            Gap::Fallback { tables, .. } => Some(list(tables)),
+            Gap::Unread { table, .. } | Gap::Broken { table, .. } => Some(table.to_string()),
+            Gap::Garbled { place, first, .. } => Some(format!("{place} {first}")),
+            Gap::Unreadable { place, .. } => Some(place.clone()),
+        }
+    }
+
+    /// Why, in words.
+    pub fn reason(&self) -> String {
+        match self {
+            Gap::Owners { cause, .. } => cause.name().to_owned(),
+            Gap::Fallback { reason, .. }
+            | Gap::Unread { reason, .. }
+            | Gap::Broken { reason, .. }
+            | Gap::Garbled { reason, .. }
+            | Gap::Unreadable { reason, .. } => reason.clone(),
+            Gap::Unresolved { .. } => "timeout".to_owned(),
+        }
+    }
+
+    /// What to do about it, where something can be done.
+    pub const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Gap::Owners { cause, .. } => Some(cause.remedy()),
+            Gap::Unresolved { .. } => Some("use -n"),
+            _ => None,
+        }
+    }
+
+    /// Whether sockets themselves, rather than something about them, may be missing.
+    pub fn loses_sockets(&self) -> bool {
+        match self {
+            // Bound TCP sockets that do not listen are not in /proc/net/tcp.
+            Gap::Fallback { tables, .. } => {
+                tables.iter().any(|table| table.protocol == Protocol::Tcp)
+            }
+            Gap::Unread { .. } | Gap::Broken { .. } => true,
+            Gap::Garbled { what, .. } => *what == SOCKETS,
+            Gap::Owners { .. } | Gap::Unreadable { .. } | Gap::Unresolved { .. } => false,
+        }
+    }
+}
+
+fn list(tables: &[Table]) -> String {
+    let names: Vec<String> = tables.iter().map(Table::to_string).collect();
+    names.join(", ")
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gap::Owners { count, cause } => {
+                let sockets = if *count == 1 { "socket" } else { "sockets" };
+                let why = match cause {
+                    HiddenCause::Permission => "their processes may not be read",
+                    HiddenCause::Protected => "some processes are closed even to this root",
+                    HiddenCause::Hidepid => "/proc hides other users' processes",
+                    HiddenCause::PidNamespace => {
+                        "processes of other pid namespaces cannot be seen here"
+                    }
+                    HiddenCause::Vanished => "processes ended meanwhile",
+                    HiddenCause::NotRecorded => "the recording does not hold their processes",
+                    HiddenCause::NoProc => "/proc cannot be read",
+                };
+                write!(
+                    f,
+                    "owners of {count} {sockets} are hidden: {why} ({})",
+                    cause.remedy()
+                )
+            }
+            Gap::Fallback { tables, reason } => write!(
+                f,
+                "{} read from /proc/net ({reason}): bound sockets, v6only, devices and \
+                 listen limits are not told there",
+                list(tables)
+            ),
+            Gap::Unread { table, reason } => write!(f, "{table} sockets cannot be read: {reason}"),
+            Gap::Broken {
+                table,
+                rows,
+                reason,
+            } => write!(f, "{table} dump broke off after {rows} sockets: {reason}"),
+            Gap::Garbled {
+                place,
+                first,
+                count,
+                reason,
+                ..
+            } => {
+                write!(f, "{place}: {first}: {reason}")?;
+                if *count > 1 {
+                    write!(f, " ({count} such places passed over)")?;
+                }
+                Ok(())
+            }
+            Gap::Unreadable {
+                what,
+                place,
+                reason,
+            } => write!(f, "no {what}: {place}: {reason}"),
+            Gap::Unresolved { count } => write!(
+                f,
+                "{count} addresses did not resolve in time and are shown as numbers (use -n)"
+            ),
+        }
+    }
+}

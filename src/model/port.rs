@@ -1,0 +1,150 @@
+//! Ports: their class by IANA, ranges, and sets.
+
+/// IANA's class of a port. It says nothing of this machine's `ip_local_port_range`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortClass {
+    /// 0–1023.
+    System,
+    /// 1024–49151.
+    Registered,
+    /// 49152–65535.
+    Dynamic,
+}
+
+impl PortClass {
+    /// The class of a port.
+    pub const fn of(port: u16) -> PortClass {
+        match port {
+            0..=1023 => PortClass::System,
+            1024..=49151 => PortClass::Registered,
+            49152.. => PortClass::Dynamic,
+        }
+    }
+
+    /// The name in every format.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PortClass::System => "system",
+            PortClass::Registered => "registered",
+            PortClass::Dynamic => "dynamic",
+        }
+    }
+}
+
+/// A range of ports, both ends in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// The range from `first` to `last`; `None` when they are the wrong way round.
+    pub const fn new(first: u16, last: u16) -> Option<PortRange> {
+        if first <= last {
+            Some(PortRange { first, last })
+        } else {
+            None
+        }
+    }
+
+    /// Its first port.
+    pub const fn first(self) -> u16 {
+        self.first
+    }
+
+    /// Its last port.
+    pub const fn last(self) -> u16 {
+        self.last
+    }
+
+    /// Whether the port lies in it.
+    pub const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+
+    /// How many ports it has.
+    pub const fn len(self) -> u32 {
+        (self.last - self.first) as u32 + 1
+    }
+
+    /// Never: a range has at least one port.
+    pub const fn is_empty(self) -> bool {
+        false
+    }
+}
+
+/// A set of ports: one bit each, 8 KiB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSet {
+    words: Box<[u64; 1024]>,
+}
+
+impl PortSet {
+    /// The set without ports.
+    pub fn new() -> PortSet {
+        PortSet {
+            words: Box::new([0; 1024]),
+        }
+    }
+
+    /// Adds a port.
+    pub fn insert(&mut self, port: u16) {
+        self.words[usize::from(port / 64)] |= 1 << (port % 64);
+    }
+
+    /// Adds every port of a range.
+    pub fn insert_range(&mut self, range: PortRange) {
+        for port in range.first..=range.last {
+            self.insert(port);
+        }
+    }
+
+    /// Whether the port is in the set.
+    pub fn contains(&self, port: u16) -> bool {
+        self.words[usize::from(port / 64)] & (1 << (port % 64)) != 0
+    }
+
+    /// How many ports of the range are in the set.
+    pub fn count_in(&self, range: PortRange) -> u32 {
+        (range.first..=range.last)
+            .filter(|&port| self.contains(port))
+            .count() as u32
+    }
+}
+
+impl Default for PortSet {
+    fn default() -> Self {
+        PortSet::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_begin_where_iana_says() {
+        for (port, class) in [
+            (0, "system"),
+            (1023, "system"),
+            (1024, "registered"),
+            (49151, "registered"),
+            (49152, "dynamic"),
+            (65535, "dynamic"),
+        ] {
+            assert_eq!(PortClass::of(port).name(), class, "{port}");
+        }
+    }
+
+    #[test]
+    fn a_range_has_both_its_ends() {
+        assert_eq!(PortRange::new(2, 1), None);
+        let all = PortRange::new(0, 65535).unwrap();
+        assert_eq!(all.len(), 65536);
+        let mut set = PortSet::new();
+        set.insert_range(PortRange::new(60, 70).unwrap());
+        assert_eq!(set.count_in(all), 11);
+        assert!(set.contains(60) && set.contains(70) && !set.contains(71));
+    }
+}

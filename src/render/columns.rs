@@ -1,0 +1,384 @@
+//! The columns of table, plain and CSV: their names, their cells, their order.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::address::{Side, push_addr, push_interface, push_number, push_ss_addr, push_ss_port};
+use super::clock::push_timer;
+use super::escape;
+use crate::model::{Owner, Owners, PortClass, Row, TimerKind};
+
+/// Processes that a cell of a table names before it counts the rest.
+const MOST_NAMED: usize = 8;
+
+/// What a column shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// `tcp`, `udp`.
+    Proto,
+    /// `ipv4`, `ipv6`.
+    Family,
+    /// ss's name of the state.
+    State,
+    /// Bytes to read, or connections to accept.
+    RecvQ,
+    /// Bytes not acknowledged, or the most connections that may wait.
+    SendQ,
+    /// Local address and port.
+    Local,
+    /// Local address.
+    LocalAddr,
+    /// Local port, a number.
+    LocalPort,
+    /// Peer's address and port.
+    Peer,
+    /// Peer's address.
+    PeerAddr,
+    /// Peer's port, a number.
+    PeerPort,
+    /// Service of the local port, or else of the peer's.
+    Service,
+    /// IANA's class of the local port.
+    Class,
+    /// Interface it is bound to.
+    Iface,
+    /// Whether an IPv6 socket refuses IPv4.
+    V6only,
+    /// Processes that hold it.
+    Process,
+    /// Their pids.
+    Pid,
+    /// Whether the owners are known, and if not, why.
+    OwnersStatus,
+    /// Files they run.
+    Exe,
+    /// systemd units they run in.
+    Unit,
+    /// Name of its user, or the number.
+    User,
+    /// Number of its user.
+    Uid,
+    /// Its inode.
+    Inode,
+    /// The kernel's number of it.
+    Cookie,
+    /// The timer it waits on.
+    Timer,
+}
+
+/// A name that is no column's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no column {0:?}; there are {names}", names = Column::names())]
+pub struct UnknownColumn(pub String);
+
+impl Column {
+    /// Every column.
+    pub const ALL: [Column; 25] = [
+        Column::Proto,
+        Column::Family,
+        Column::State,
+        Column::RecvQ,
+        Column::SendQ,
+        Column::Local,
+        Column::LocalAddr,
+        Column::LocalPort,
+        Column::Peer,
+        Column::PeerAddr,
+        Column::PeerPort,
+        Column::Service,
+        Column::Class,
+        Column::Iface,
+        Column::V6only,
+        Column::Process,
+        Column::Pid,
+        Column::OwnersStatus,
+        Column::Exe,
+        Column::Unit,
+        Column::User,
+        Column::Uid,
+        Column::Inode,
+        Column::Cookie,
+        Column::Timer,
+    ];
+
+    /// The name by which it is asked for, and its heading in CSV.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Column::Proto => "proto",
+            Column::Family => "family",
+            Column::State => "state",
+            Column::RecvQ => "recv_q",
+            Column::SendQ => "send_q",
+            Column::Local => "local",
+            Column::LocalAddr => "local_addr",
+            Column::LocalPort => "local_port",
+            Column::Peer => "peer",
+            Column::PeerAddr => "peer_addr",
+            Column::PeerPort => "peer_port",
+            Column::Service => "service",
+            Column::Class => "class",
+            Column::Iface => "iface",
+            Column::V6only => "v6only",
+            Column::Process => "process",
+            Column::Pid => "pid",
+            Column::OwnersStatus => "owners_status",
+            Column::Exe => "exe",
+            Column::Unit => "unit",
+            Column::User => "user",
+            Column::Uid => "uid",
+            Column::Inode => "inode",
+            Column::Cookie => "cookie",
+            Column::Timer => "timer",
+        }
+    }
+
+    /// Its heading in a table: `RECV-Q`.
+    pub fn heading(self) -> String {
+        self.name().to_ascii_uppercase().replace('_', "-")
+    }
+
+    fn names() -> String {
+        Column::ALL.map(Column::name).join(", ")
+    }
+
+    /// Whether it needs to know who holds the socket.
+    pub const fn needs_owners(self) -> bool {
+        matches!(
+            self,
+            Column::Process | Column::Pid | Column::OwnersStatus | Column::Exe | Column::Unit
+        )
+    }
+
+    /// Whether it needs more of a process than its name.
+    pub const fn needs_process_details(self) -> bool {
+        matches!(self, Column::Exe | Column::Unit)
+    }
+
+    /// Appends the cell, which is empty where there is nothing to say.
+    pub fn push(self, out: &mut Vec<u8>, row: &Row<'_>) {
+        let socket = row.socket;
+        match self {
+            Column::Proto => out.extend_from_slice(socket.protocol.name().as_bytes()),
+            Column::Family => out.extend_from_slice(socket.family().name().as_bytes()),
+            Column::State => out.extend_from_slice(socket.state.name().as_bytes()),
+            Column::RecvQ => push_number(out, socket.queues.recv_q()),
+            Column::SendQ => push_number(out, socket.queues.send_q()),
+            Column::Local => push_end(out, row, Side::Local),
+            Column::Peer => push_end(out, row, Side::Peer),
+            Column::LocalAddr => push_addr(out, socket.local.addr),
+            Column::LocalPort => push_number(out, socket.local.port),
+            Column::PeerAddr if socket.peer.is_none() => {}
+            Column::PeerAddr => push_addr(out, socket.peer.addr),
+            Column::PeerPort if socket.peer.is_none() => {}
+            Column::PeerPort => push_number(out, socket.peer.port),
+            Column::Service => {
+                escape::push_terminal(out, row.service().unwrap_or_default().as_bytes());
+            }
+            Column::Class => {
+                out.extend_from_slice(PortClass::of(socket.local.port).name().as_bytes());
+            }
+            Column::Iface if socket.interface == 0 => {}
+            Column::Iface => push_interface(out, row),
+            Column::V6only => out.extend_from_slice(match socket.v6only {
+                Some(true) => b"true",
+                Some(false) => b"false",
+                None => b"",
+            }),
+            Column::Process => push_processes(out, &row.owners),
+            Column::Pid => push_each(out, row, |out, owner| {
+                push_number(out, owner.holder.pid);
+            }),
+            Column::OwnersStatus => {
+                out.extend_from_slice(row.owners.status().unwrap_or_default().as_bytes());
+            }
+            Column::Exe => push_each(out, row, |out, owner| {
+                escape::push_terminal(out, owner.process.exe.as_deref().unwrap_or_default());
+            }),
+            Column::Unit => push_each(out, row, |out, owner| {
+                escape::push_terminal(out, owner.process.unit.as_deref().unwrap_or_default());
+            }),
+            Column::User => match (row.user, row.uid()) {
+                (Some(user), _) => escape::push_terminal(out, user.as_bytes()),
+                (None, Some(uid)) => push_number(out, uid),
+                (None, None) => {}
+            },
+            Column::Uid => {
+                if let Some(uid) = row.uid() {
+                    push_number(out, uid);
+                }
+            }
+            Column::Inode if socket.inode == 0 => {}
+            Column::Inode => push_number(out, socket.inode),
+            Column::Cookie if socket.cookie == 0 => {}
+            Column::Cookie => push_number(out, socket.cookie),
+            Column::Timer => push_timer_cell(out, row),
+        }
+    }
+
+    /// Whether a cell says nothing that would be missed in a table.
+    pub fn is_idle(self, row: &Row<'_>, cell: &[u8]) -> bool {
+        match self {
+            Column::RecvQ | Column::SendQ => cell == b"0",
+            Column::Peer => row.socket.peer.is_none(),
+            Column::Process => cell == b"-",
+            _ => cell.is_empty(),
+        }
+    }
+
+    /// What `--sort` goes by.
+    pub fn sort_key(self, row: &Row<'_>) -> SortKey {
+        let socket = row.socket;
+        match self {
+            Column::RecvQ => SortKey::Number(u64::from(socket.queues.recv_q())),
+            Column::SendQ => SortKey::Number(u64::from(socket.queues.send_q())),
+            Column::Local => SortKey::Endpoint(socket.local.addr, socket.local.port),
+            Column::LocalAddr => SortKey::Endpoint(socket.local.addr, 0),
+            Column::LocalPort => SortKey::Number(u64::from(socket.local.port)),
+            Column::Peer => SortKey::Endpoint(socket.peer.addr, socket.peer.port),
+            Column::PeerAddr => SortKey::Endpoint(socket.peer.addr, 0),
+            Column::PeerPort => SortKey::Number(u64::from(socket.peer.port)),
+            Column::Pid => SortKey::Number(
+                row.owners
+                    .iter()
+                    .next()
+                    .map_or(u64::MAX, |owner| u64::from(owner.holder.pid)),
+            ),
+            Column::Uid => SortKey::Number(row.uid().map_or(u64::MAX, u64::from)),
+            Column::Inode => SortKey::Number(socket.inode),
+            Column::Cookie => SortKey::Number(socket.cookie),
+            Column::Timer => SortKey::Number(
+                socket
+                    .timer
+                    .map_or(u64::MAX, |timer| u64::from(timer.expires_ms)),
+            ),
+            Column::Proto
+            | Column::Family
+            | Column::State
+            | Column::Service
+            | Column::Class
+            | Column::Iface
+            | Column::V6only
+            | Column::Process
+            | Column::OwnersStatus
+            | Column::Exe
+            | Column::Unit
+            | Column::User => {
+                let mut cell = Vec::new();
+                self.push(&mut cell, row);
+                SortKey::Text(cell)
+            }
+        }
+    }
+}
+
+/// What a row is sorted by: numbers as numbers, addresses as addresses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    /// A number; what is not there comes last.
+    Number(u64),
+    /// An address, then a port; IPv4 before IPv6.
+    Endpoint(IpAddr, u16),
+    /// Text.
+    Text(Vec<u8>),
+}
+
+impl FromStr for Column {
+    type Err = UnknownColumn;
+
+    /// Reads a name; `recv-q` and `RECV_Q` are the same.
+    fn from_str(text: &str) -> Result<Column, UnknownColumn> {
+        let name = text.trim().to_ascii_lowercase().replace('-', "_");
+        Column::ALL
+            .into_iter()
+            .find(|column| column.name() == name)
+            .ok_or_else(|| UnknownColumn(text.to_owned()))
+    }
+}
+
+fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
+    push_ss_addr(out, row, side);
+    out.push(b':');
+    push_ss_port(out, row, side, false);
+}
+
+/// What `each` writes of every owner, once, with commas between.
+fn push_each(out: &mut Vec<u8>, row: &Row<'_>, each: impl Fn(&mut Vec<u8>, Owner<'_>)) {
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for owner in row.owners.iter() {
+        let mut cell = Vec::new();
+        each(&mut cell, owner);
+        if !cell.is_empty() && !seen.contains(&cell) {
+            seen.push(cell);
+        }
+    }
+    out.extend_from_slice(&seen.join(&b","[..]));
+}
+
+/// Processes as a person reads them: `nginx[812,813]`, or why there are none.
+fn push_processes(out: &mut Vec<u8>, owners: &Owners<'_>) {
+    match owners {
+        Owners::Unasked => return,
+        Owners::None => return out.push(b'-'),
+        Owners::Hidden => return out.extend_from_slice(b"(hidden)"),
+        Owners::Unheld => return out.extend_from_slice(b"(unheld)"),
+        Owners::Known { .. } => {}
+    }
+    let mut named: Vec<(&[u8], Vec<u32>)> = Vec::new();
+    for owner in owners.iter() {
+        let (comm, pid) = (&owner.process.comm[..], owner.holder.pid);
+        match named.iter_mut().find(|(other, _)| *other == comm) {
+            Some((_, pids)) if pids.contains(&pid) => {}
+            Some((_, pids)) => pids.push(pid),
+            None => named.push((comm, vec![pid])),
+        }
+    }
+    for (index, (comm, pids)) in named.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        escape::push_terminal(out, comm);
+        out.push(b'[');
+        for (index, pid) in pids.iter().take(MOST_NAMED).enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            push_number(out, *pid);
+        }
+        if pids.len() > MOST_NAMED {
+            out.extend_from_slice(b",+");
+            push_number(out, pids.len() - MOST_NAMED);
+        }
+        out.push(b']');
+    }
+}
+
+fn push_timer_cell(out: &mut Vec<u8>, row: &Row<'_>) {
+    let Some(timer) = row.socket.timer else {
+        return;
+    };
+    out.extend_from_slice(timer.kind.name().as_bytes());
+    out.push(b' ');
+    push_timer(out, timer.expires_ms);
+    if timer.retransmits > 0 && timer.kind != TimerKind::Timewait {
+        out.extend_from_slice(b" x");
+        push_number(out, timer.retransmits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_found_by_its_name_and_its_heading() {
+        for column in Column::ALL {
+            assert_eq!(column.name().parse(), Ok(column));
+            assert_eq!(column.heading().parse(), Ok(column));
+        }
+        let error = "nope".parse::<Column>().unwrap_err().to_string();
+        assert!(
+            error.contains("nope") && error.contains("recv_q"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! JSON: one document, or the same socket objects a line each. Rows are written by hand, as
+//! building a tree of a million sockets would cost more than reading them.
+
+use super::address::{Side, push_addr, push_number};
+use super::escape::push_json;
+use crate::analyze::{GroupCounts, Verdict};
+use crate::model::{Gap, Owner, PortClass, Protocol, Queues, Row, Source, Table, Timer};
+
+/// What a document says beside the sockets.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The `schema`, which tells what to expect.
+    pub schema: &'static str,
+    /// Name of the machine.
+    pub host: Option<String>,
+    /// When it was seen, RFC 3339.
+    pub taken_at: Option<String>,
+    /// How it was read.
+    pub collection: Collection,
+}
+
+/// How the tables were read.
+#[derive(Clone, Debug, Default)]
+pub struct Collection {
+    /// Each table that was read, and how.
+    pub sources: Vec<(Table, Source)>,
+    /// What was not seen.
+    pub gaps: Vec<Gap>,
+}
+
+impl Collection {
+    /// How a protocol was read: `/proc` when one of its families was.
+    fn source(&self, protocol: Protocol) -> Option<Source> {
+        let mut sources = self
+            .sources
+            .iter()
+            .filter(|(table, _)| table.protocol == protocol)
+            .map(|(_, source)| *source);
+        let first = sources.next()?;
+        Some(
+            if first == Source::Netlink && sources.all(|source| source == first) {
+                Source::Netlink
+            } else {
+                Source::Proc
+            },
+        )
+    }
+}
+
+impl Document {
+    /// Appends the beginning of the document, up to and with its `collection`.
+    pub(super) fn open(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"schema\":");
+        push_json(out, self.schema.as_bytes());
+        out.extend_from_slice(b",\"host\":");
+        push_optional(out, self.host.as_deref().map(str::as_bytes));
+        out.extend_from_slice(b",\"taken_at\":");
+        push_optional(out, self.taken_at.as_deref().map(str::as_bytes));
+        out.extend_from_slice(b",\n\"collection\":{");
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            push_json(out, protocol.name().as_bytes());
+            out.push(b':');
+            let source = self.collection.source(protocol);
+            push_optional(out, source.map(|source| source.name().as_bytes()));
+            out.push(b',');
+        }
+        let complete = !self.collection.gaps.iter().any(Gap::loses_sockets);
+        out.extend(format!("\"complete\":{complete},\"gaps\":[").bytes());
+        for (index, gap) in self.collection.gaps.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            push_gap(out, gap);
+        }
+        out.extend_from_slice(b"]}");
+    }
+
+    /// Appends a whole list: `chunks` is called until it has no more rows to append.
+    pub fn list(
+        &self,
+        groups: &GroupCounts,
+        verdict: Option<&Verdict>,
+        out: &mut Vec<u8>,
+        mut chunks: impl FnMut(&mut Vec<u8>) -> std::io::Result<bool>,
+    ) -> std::io::Result<()> {
+        self.open(out);
+        out.extend_from_slice(b",\n\"groups\":{");
+        for (index, (group, count)) in groups.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            push_json(out, group.name().as_bytes());
+            out.push(b':');
+            push_number(out, count);
+        }
+        out.extend_from_slice(b"},\n\"ephemeral\":");
+        push_verdict(out, verdict);
+        out.extend_from_slice(b",\n\"sockets\":[");
+        while chunks(out)? {}
+        out.extend_from_slice(b"]}\n");
+        Ok(())
+    }
+}
+
+fn push_gap(out: &mut Vec<u8>, gap: &Gap) {
+    out.extend_from_slice(b"{\"what\":");
+    push_json(out, gap.what().as_bytes());
+    out.extend_from_slice(b",\"count\":");
+    match gap.count() {
+        Some(count) => push_number(out, count),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"where\":");
+    push_optional(out, gap.place().as_deref().map(str::as_bytes));
+    out.extend_from_slice(b",\"reason\":");
+    push_json(out, gap.reason().as_bytes());
+    out.extend_from_slice(b",\"remedy\":");
+    push_optional(out, gap.remedy().map(str::as_bytes));
+    out.push(b'}');
+}
+
+/// Appends the verdict on the ephemeral ports, or `null`.
+pub(super) fn push_verdict(out: &mut Vec<u8>, verdict: Option<&Verdict>) {
+    let Some(verdict) = verdict else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    out.extend_from_slice(b"{\"status\":");
+    push_json(out, verdict.severity.name().as_bytes());
+    out.extend(
+        format!(
+            ",\"range\":{{\"first\":{},\"last\":{}}},\"capacity\":{},\"percent\":{:.1},\"fullest\":",
+            verdict.range.first(),
+            verdict.range.last(),
+            verdict.capacity,
+            verdict.percent
+        )
+        .bytes(),
+    );
+    match &verdict.fullest {
+        None => out.extend_from_slice(b"null"),
+        Some(pool) => {
+            out.extend_from_slice(b"{\"src\":\"");
+            push_addr(out, pool.source);
+            out.extend_from_slice(b"\",\"dst\":\"");
+            push_addr(out, pool.destination.addr);
+            out.extend(
+                format!(
+                    "\",\"dport\":{},\"used\":{},\"time_wait\":{}}}",
+                    pool.destination.port, pool.used, pool.time_wait
+                )
+                .bytes(),
+            );
+        }
+    }
+    out.push(b'}');
+}
+
+fn push_optional(out: &mut Vec<u8>, text: Option<&[u8]>) {
+    match text {
+        Some(text) => push_json(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn push_optional_number(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
+    match number {
+        Some(number) => push_number(out, number),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends a socket as an object, without a line end.
+pub fn row(out: &mut Vec<u8>, row: &Row<'_>, netns: Option<u64>) {
+    let socket = row.socket;
+    out.extend_from_slice(b"{\"proto\":\"");
+    out.extend_from_slice(socket.protocol.name().as_bytes());
+    out.extend_from_slice(b"\",\"family\":\"");
+    out.extend_from_slice(socket.family().name().as_bytes());
+    out.extend_from_slice(b"\",\"state\":\"");
+    out.extend_from_slice(socket.state.name().as_bytes());
+    out.extend_from_slice(b"\",\"local\":");
+    push_end(out, row, Side::Local);
+    out.extend_from_slice(b",\"peer\":");
+    if socket.peer.is_none() {
+        out.extend_from_slice(b"null");
+    } else {
+        push_end(out, row, Side::Peer);
+    }
+    out.extend_from_slice(b",\"recv_q\":");
+    push_number(out, socket.queues.recv_q());
+    out.extend_from_slice(b",\"send_q\":");
+    push_number(out, socket.queues.send_q());
+    push_backlog(out, socket.queues);
+    out.extend_from_slice(b",\"uid\":");
+    push_optional_number(out, row.uid());
+    out.extend_from_slice(b",\"user\":");
+    push_optional(out, row.user.map(str::as_bytes));
+    out.extend_from_slice(b",\"inode\":");
+    push_number(out, socket.inode);
+    out.extend_from_slice(b",\"netns\":");
+    push_optional_number(out, netns);
+    out.extend_from_slice(b",\"v6only\":");
+    out.extend_from_slice(match socket.v6only {
+        Some(true) => b"true",
+        Some(false) => b"false",
+        None => b"null",
+    });
+    push_owners(out, row);
+    push_timer(out, socket.timer);
+    push_extended(out, row);
+    out.push(b'}');
+}
+
+fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
+    let endpoint = side.of(row);
+    out.extend_from_slice(b"{\"addr\":\"");
+    push_addr(out, endpoint.addr);
+    out.extend_from_slice(b"\",\"port\":");
+    push_number(out, endpoint.port);
+    out.extend_from_slice(b",\"service\":");
+    push_optional(out, side.service(row).map(str::as_bytes));
+    out.extend_from_slice(b",\"class\":\"");
+    out.extend_from_slice(PortClass::of(endpoint.port).name().as_bytes());
+    out.push(b'"');
+    let host = match side {
+        Side::Local => {
+            out.extend_from_slice(b",\"iface\":");
+            let interface = (row.socket.interface != 0).then(|| {
+                let mut name = Vec::new();
+                match row.interface {
+                    Some(known) => name.extend_from_slice(known),
+                    None => name.extend(format!("if{}", row.socket.interface).bytes()),
+                }
+                name
+            });
+            push_optional(out, interface.as_deref());
+            row.hosts.local
+        }
+        Side::Peer => row.hosts.peer,
+    };
+    if host.is_some() {
+        out.extend_from_slice(b",\"host\":");
+        push_optional(out, host);
+    }
+    out.push(b'}');
+}
+
+fn push_backlog(out: &mut Vec<u8>, queues: Queues) {
+    out.extend_from_slice(b",\"backlog\":");
+    match queues {
+        Queues::Bytes { .. } => out.extend_from_slice(b"null"),
+        Queues::Backlog { pending, max } => {
+            out.extend_from_slice(b"{\"pending\":");
+            push_number(out, pending);
+            out.extend_from_slice(b",\"max\":");
+            push_optional_number(out, max);
+            out.push(b'}');
+        }
+    }
+}
+
+fn push_owners(out: &mut Vec<u8>, row: &Row<'_>) {
+    out.extend_from_slice(b",\"owners\":[");
+    for (index, Owner { holder, process }) in row.owners.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"pid\":");
+        push_number(out, holder.pid);
+        out.extend_from_slice(b",\"comm\":");
+        push_json(out, &process.comm);
+        out.extend_from_slice(b",\"fd\":");
+        push_number(out, holder.fd);
+        out.extend_from_slice(b",\"exe\":");
+        push_optional(out, process.exe.as_deref());
+        out.extend_from_slice(b",\"unit\":");
+        push_optional(out, process.unit.as_deref());
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"owners_status\":");
+    push_optional(out, row.owners.status().map(str::as_bytes));
+}
+
+fn push_timer(out: &mut Vec<u8>, timer: Option<Timer>) {
+    out.extend_from_slice(b",\"timer\":");
+    let Some(timer) = timer else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    out.extend_from_slice(b"{\"kind\":\"");
+    out.extend_from_slice(timer.kind.name().as_bytes());
+    out.extend_from_slice(b"\",\"expires_ms\":");
+    push_number(out, timer.expires_ms);
+    out.extend_from_slice(b",\"retransmits\":");
+    push_number(out, timer.retransmits);
+    out.push(b'}');
+}
+
+/// What `-e` asks for, in an object of its own.
+fn push_extended(out: &mut Vec<u8>, row: &Row<'_>) {
+    let Some(details) = row.details else {
+        return;
+    };
+    out.extend_from_slice(b",\"extended\":{\"cookie\":");
+    push_optional_number(out, (row.socket.cookie != 0).then_some(row.socket.cookie));
+    out.extend_from_slice(b",\"mark\":");
+    push_optional_number(out, details.mark);
+    out.extend_from_slice(b",\"cgroup\":");
+    push_optional(out, row.cgroup);
+    out.extend_from_slice(b",\"cgroup_id\":");
+    push_optional_number(out, details.cgroup);
+    out.extend_from_slice(b",\"shutdown\":");
+    match details.shutdown {
+        None => out.extend_from_slice(b"null"),
+        Some(bits) => out.extend(
+            format!(
+                "{{\"receive\":{},\"send\":{}}}",
+                bits & 1 != 0,
+                bits & 2 != 0
+            )
+            .bytes(),
+        ),
+    }
+    out.push(b'}');
+}

@@ -1,0 +1,28 @@
+//! Writes rows and findings for people and programs. One file a format.
+//!
+//! Nothing is asked of the system here, and all text that came from it goes through
+//! [`escape`]. Recv-Q and Send-Q, which mean two things each, exist only here.
+
+mod address;
+mod clock;
+mod columns;
+mod csv;
+pub mod escape;
+mod json;
+mod overview;
+mod paint;
+mod plain;
+mod summary;
+mod table;
+mod verdict;
+
+pub use clock::utc;
+pub use columns::{Column, SortKey, UnknownColumn};
+pub use csv::Csv;
+pub use json::{Collection, Document, row as json_row};
+pub use overview::overview;
+pub use paint::Paint;
+pub use plain::{Plain, PlainOptions};
+pub use summary::{summary_csv, summary_json, summary_jsonl, summary_text};
+pub use table::{TableOptions, table};
+pub use verdict::{verdict_line, verdict_warning};

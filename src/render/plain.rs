@@ -1,0 +1,509 @@
+//! ss's layout: a header, a row a socket, nothing else.
+//!
+//! Scripts split it on white space, so fields and their order are ss's; widths fit the first rows
+//! handed over and then stay, so that any number of rows streams through.
+
+use super::address::{Side, push_number, push_ss_addr, push_ss_port};
+use super::clock::push_timer;
+use super::columns::Column;
+use super::escape;
+use crate::model::{Details, Owners, Row};
+
+/// What to show of each socket.
+#[derive(Clone, Debug, Default)]
+pub struct PlainOptions {
+    /// A header first.
+    pub header: bool,
+    /// The protocol; ss leaves it out when only one is shown.
+    pub netid: bool,
+    /// The state; ss leaves it out when only one is shown.
+    pub state: bool,
+    /// Services for ports (without `-n`).
+    pub port_names: bool,
+    /// Timers (`-o`).
+    pub timers: bool,
+    /// Details (`-e`).
+    pub extended: bool,
+    /// These columns instead (`--columns`).
+    pub columns: Option<Vec<Column>>,
+}
+
+/// A listing under way.
+#[derive(Debug)]
+pub struct Plain {
+    options: PlainOptions,
+    widths: Vec<usize>,
+    begun: bool,
+    cells: Cells,
+}
+
+/// Cells of one row, behind one another.
+#[derive(Debug, Default)]
+struct Cells {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn end(&mut self) {
+        self.ends.push(self.text.len());
+    }
+
+    fn push(&mut self, cell: &str) {
+        self.text.extend_from_slice(cell.as_bytes());
+        self.end();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| &self.text[start..end])
+    }
+}
+
+/// The cells before the process, of which addresses stand to the right and all else to the left.
+const LOCAL_ADDR: usize = 4;
+const PEER_ADDR: usize = 6;
+
+impl Plain {
+    /// A listing without rows yet.
+    pub const fn new(options: PlainOptions) -> Plain {
+        Plain {
+            options,
+            widths: Vec::new(),
+            begun: false,
+            cells: Cells {
+                text: Vec::new(),
+                ends: Vec::new(),
+            },
+        }
+    }
+
+    /// Appends rows. Those of the first call decide on the widths.
+    pub fn rows(&mut self, rows: &[Row<'_>], out: &mut Vec<u8>) {
+        self.begin(rows, out);
+        for row in rows {
+            self.fill(row);
+            self.write(out);
+        }
+    }
+
+    /// Appends what is due when no more rows come.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.begin(&[], out);
+    }
+
+    fn begin(&mut self, rows: &[Row<'_>], out: &mut Vec<u8>) {
+        if self.begun {
+            return;
+        }
+        self.begun = true;
+        self.header_cells();
+        let mut widths: Vec<usize> = if self.options.header {
+            self.cells.iter().map(width).collect()
+        } else {
+            vec![0; self.cells.ends.len()]
+        };
+        for row in rows {
+            self.fill(row);
+            for (width_so_far, cell) in widths.iter_mut().zip(self.cells.iter()) {
+                *width_so_far = width(cell).max(*width_so_far);
+            }
+        }
+        self.widths = widths;
+        if self.options.header {
+            self.header_cells();
+            self.write(out);
+        }
+    }
+
+    fn header_cells(&mut self) {
+        self.cells.clear();
+        if let Some(columns) = &self.options.columns {
+            for column in columns {
+                self.cells.push(&column.heading());
+            }
+            return;
+        }
+        for title in [
+            "Netid",
+            "State",
+            "Recv-Q",
+            "Send-Q",
+            "Local Address",
+            "Port",
+            "Peer Address",
+            "Port",
+        ] {
+            let shown = match title {
+                "Netid" => self.options.netid,
+                "State" => self.options.state,
+                _ => true,
+            };
+            self.cells.push(if shown { title } else { "" });
+        }
+        self.cells.push(" Process");
+    }
+
+    fn fill(&mut self, row: &Row<'_>) {
+        let (options, cells) = (&self.options, &mut self.cells);
+        cells.clear();
+        if let Some(columns) = &options.columns {
+            for column in columns {
+                let start = cells.text.len();
+                column.push(&mut cells.text, row);
+                // A cell that says nothing would make the next one slip into its place.
+                if cells.text.len() == start {
+                    cells.text.push(b'-');
+                }
+                cells.end();
+            }
+            return;
+        }
+        let socket = row.socket;
+        cells.push(if options.netid {
+            socket.protocol.name()
+        } else {
+            ""
+        });
+        if options.state {
+            cells.push(&socket.state.name());
+        } else {
+            cells.end();
+        }
+        push_number(&mut cells.text, socket.queues.recv_q());
+        cells.end();
+        push_number(&mut cells.text, socket.queues.send_q());
+        cells.end();
+        for side in [Side::Local, Side::Peer] {
+            push_ss_addr(&mut cells.text, row, side);
+            cells.end();
+            push_ss_port(&mut cells.text, row, side, options.port_names);
+            cells.end();
+        }
+        push_owners(&mut cells.text, &row.owners);
+        if options.timers {
+            push_timer_field(&mut cells.text, row);
+        }
+        if options.extended {
+            push_details(&mut cells.text, row);
+        }
+        cells.end();
+    }
+
+    /// Appends the cells as a line without blanks at its end.
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.options.columns.is_some() {
+            write_columns(&self.cells, &self.widths, out);
+            return;
+        }
+        let start = out.len();
+        let last = self.cells.ends.len().saturating_sub(1);
+        for (index, (cell, &width)) in self.cells.iter().zip(&self.widths).enumerate() {
+            if index == last {
+                if cell.is_empty() {
+                    out.truncate(start + out[start..].trim_ascii_end().len());
+                }
+                out.extend_from_slice(cell);
+                break;
+            }
+            let blanks = width.saturating_sub(self::width(cell));
+            let is_addr = index == LOCAL_ADDR || index == PEER_ADDR;
+            // State, queues and addresses stand apart; a port follows its address.
+            match index {
+                0 => {}
+                5 | 7 => out.push(b':'),
+                _ if out.len() > start => out.push(b' '),
+                _ => {}
+            }
+            if is_addr {
+                pad(out, blanks);
+            }
+            out.extend_from_slice(cell);
+            if !is_addr {
+                pad(out, blanks);
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+fn write_columns(cells: &Cells, widths: &[usize], out: &mut Vec<u8>) {
+    let start = out.len();
+    for (index, (cell, &width)) in cells.iter().zip(widths).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(cell);
+        pad(out, width.saturating_sub(self::width(cell)));
+    }
+    out.truncate(start + out[start..].trim_ascii_end().len());
+    out.push(b'\n');
+}
+
+fn pad(out: &mut Vec<u8>, blanks: usize) {
+    out.resize(out.len() + blanks, b' ');
+}
+
+/// Columns that a cell takes on a terminal.
+pub(super) fn width(cell: &[u8]) -> usize {
+    if cell.is_ascii() {
+        return cell.len();
+    }
+    let text = String::from_utf8_lossy(cell);
+    unicode_width::UnicodeWidthStr::width(&*text)
+}
+
+/// ` users:(("name",pid=1,fd=3),…)`, as ss has it.
+///
+/// `=` in a name is escaped too: scripts look for `pid=` without reading the quotes.
+fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
+    match owners {
+        Owners::Unasked | Owners::None => return,
+        Owners::Hidden => return out.extend_from_slice(b" users:(hidden)"),
+        Owners::Unheld => return out.extend_from_slice(b" users:(unheld)"),
+        Owners::Known { .. } => {}
+    }
+    out.extend_from_slice(b" users:(");
+    for (index, owner) in owners.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"(\"");
+        for (index, part) in owner.process.comm.split(|&byte| byte == b'=').enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b"\\x3d");
+            }
+            escape::push_terminal(out, part);
+        }
+        out.extend_from_slice(b"\",pid=");
+        push_number(out, owner.holder.pid);
+        out.extend_from_slice(b",fd=");
+        push_number(out, owner.holder.fd);
+        out.push(b')');
+    }
+    out.push(b')');
+}
+
+/// ` timer:(keepalive,119min,0)`, as ss has it.
+fn push_timer_field(out: &mut Vec<u8>, row: &Row<'_>) {
+    let Some(timer) = row.socket.timer else {
+        return;
+    };
+    out.extend_from_slice(b" timer:(");
+    out.extend_from_slice(timer.kind.name().as_bytes());
+    out.push(b',');
+    push_timer(out, timer.expires_ms);
+    out.push(b',');
+    push_number(out, timer.retransmits);
+    out.push(b')');
+}
+
+/// ` uid:33 ino:4242 sk:1001 cgroup:/x v6only:1 <->`, as ss has it.
+fn push_details(out: &mut Vec<u8>, row: &Row<'_>) {
+    let socket = row.socket;
+    if socket.uid != 0 {
+        out.extend_from_slice(b" uid:");
+        push_number(out, socket.uid);
+    }
+    out.extend_from_slice(b" ino:");
+    push_number(out, socket.inode);
+    if socket.cookie != 0 {
+        out.extend(format!(" sk:{:x}", socket.cookie).bytes());
+    }
+    let Details {
+        mark,
+        cgroup,
+        shutdown,
+    } = row.details.copied().unwrap_or_default();
+    if let Some(mark) = mark.filter(|&mark| mark != 0) {
+        out.extend(format!(" fwmark:{mark:#x}").bytes());
+    }
+    match (row.cgroup, cgroup) {
+        (Some(path), _) => {
+            out.extend_from_slice(b" cgroup:");
+            escape::push_terminal(out, path);
+        }
+        (None, Some(id)) if id != 0 => {
+            out.extend(format!(" cgroup:unreachable:{id:x}").bytes());
+        }
+        _ => {}
+    }
+    if let Some(v6only) = socket.v6only {
+        out.extend_from_slice(b" v6only:");
+        push_number(out, u8::from(v6only));
+    }
+    if let Some(shutdown) = shutdown {
+        out.push(b' ');
+        out.push(if shutdown & 1 != 0 { b'-' } else { b'<' });
+        out.push(b'-');
+        out.push(if shutdown & 2 != 0 { b'-' } else { b'>' });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Endpoint, Holder, Process, Processes, Protocol, Queues, Socket, State, Timer, TimerKind,
+    };
+
+    fn socket(local: &str, peer: &str) -> Socket {
+        let endpoint = |text: &str| {
+            let addr: std::net::SocketAddr = text.parse().unwrap();
+            Endpoint {
+                addr: addr.ip(),
+                port: addr.port(),
+            }
+        };
+        Socket {
+            protocol: Protocol::Tcp,
+            state: State::Listen,
+            v6only: None,
+            local: endpoint(local),
+            peer: endpoint(peer),
+            interface: 0,
+            queues: Queues::Backlog {
+                pending: 0,
+                max: Some(128),
+            },
+            timer: None,
+            uid: 0,
+            inode: 5,
+            cookie: 0x1001,
+        }
+    }
+
+    fn options() -> PlainOptions {
+        PlainOptions {
+            header: true,
+            state: true,
+            ..PlainOptions::default()
+        }
+    }
+
+    fn shown(options: PlainOptions, rows: &[Row<'_>]) -> String {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(options);
+        plain.rows(rows, &mut out);
+        plain.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_layout_is_that_of_ss() {
+        let processes = Processes::from([(
+            9175,
+            Process {
+                comm: b"worker".to_vec(),
+                ..Process::default()
+            },
+        )]);
+        let holders = [Holder { pid: 9175, fd: 3 }, Holder { pid: 9175, fd: 8 }];
+        let (one, two) = (
+            socket("127.0.0.1:18080", "0.0.0.0:0"),
+            socket("[::]:18443", "[::]:0"),
+        );
+        let first = Row {
+            owners: Owners::Known {
+                holders: &holders,
+                processes: &processes,
+            },
+            ..Row::bare(&one)
+        };
+        assert_eq!(
+            shown(options(), &[first, Row::bare(&two)]),
+            "State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n\
+             LISTEN 0      128        127.0.0.1:18080      0.0.0.0:*    \
+             users:((\"worker\",pid=9175,fd=3),(\"worker\",pid=9175,fd=8))\n\
+             LISTEN 0      128                *:18443            *:*\n"
+        );
+    }
+
+    #[test]
+    fn a_header_even_without_rows_and_none_when_it_is_unwanted() {
+        assert!(shown(options(), &[]).starts_with("State"));
+        let mut quiet = options();
+        quiet.header = false;
+        assert_eq!(shown(quiet, &[]), "");
+    }
+
+    #[test]
+    fn v6only_devices_names_and_details() {
+        let mut socket = socket("[::]:80", "[::]:0");
+        socket.v6only = Some(true);
+        socket.interface = 1;
+        socket.uid = 33;
+        socket.timer = Some(Timer {
+            kind: TimerKind::Keepalive,
+            expires_ms: 7_199_000,
+            retransmits: 0,
+        });
+        let details = Details {
+            shutdown: Some(2),
+            cgroup: Some(7),
+            mark: None,
+        };
+        let row = Row {
+            interface: Some(b"lo"),
+            local_service: Some("http"),
+            details: Some(&details),
+            cgroup: Some(b"/system.slice"),
+            ..Row::bare(&socket)
+        };
+        let mut all = options();
+        (all.timers, all.extended, all.port_names) = (true, true, true);
+        all.header = false;
+        assert_eq!(
+            shown(all, &[row]),
+            "LISTEN 0 128 [::]%lo:http [::]:* timer:(keepalive,119min,0) uid:33 ino:5 sk:1001 \
+             cgroup:/system.slice v6only:1 <--\n"
+        );
+    }
+
+    #[test]
+    fn a_name_forges_no_owner() {
+        let processes = Processes::from([(
+            7,
+            Process {
+                comm: b"x\",pid=1,fd=6)\x1b".to_vec(),
+                ..Process::default()
+            },
+        )]);
+        let holders = [Holder { pid: 7, fd: 6 }];
+        let socket = socket("127.0.0.1:1", "0.0.0.0:0");
+        let row = Row {
+            owners: Owners::Known {
+                holders: &holders,
+                processes: &processes,
+            },
+            ..Row::bare(&socket)
+        };
+        let text = shown(options(), &[row]);
+        assert!(
+            text.contains(r#"(("x\",pid\x3d1,fd\x3d6)\x1b",pid=7,fd=6))"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn chosen_columns_never_slip() {
+        let socket = socket("127.0.0.1:1", "0.0.0.0:0");
+        let mut chosen = options();
+        chosen.columns = Some(vec![Column::State, Column::User, Column::LocalPort]);
+        let mut row = Row::bare(&socket);
+        row.user = None;
+        assert_eq!(
+            shown(chosen.clone(), &[row]),
+            "STATE  USER LOCAL-PORT\nLISTEN 0    1\n"
+        );
+        chosen.columns = Some(vec![Column::Process, Column::LocalPort]);
+        assert_eq!(shown(chosen, &[row]), "PROCESS LOCAL-PORT\n-       1\n");
+    }
+}

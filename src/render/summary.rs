@@ -1,0 +1,99 @@
+//! Counts per protocol, family and state (`-s`).
+
+use std::io::Write;
+
+use super::columns::Column;
+use super::json::{Document, push_verdict};
+use super::paint::Paint;
+use super::verdict::verdict_line;
+use crate::analyze::{Summary, Verdict};
+use crate::model::{Family, Protocol};
+
+/// Appends the counts for a person: a line for each protocol and state, families side by side.
+pub fn summary_text(
+    out: &mut Vec<u8>,
+    summary: &Summary,
+    verdict: Option<&Verdict>,
+    header: bool,
+    paint: Paint,
+) {
+    if header {
+        let title = format!(
+            "{:<5} {:<11} {:>9} {:>9} {:>9}",
+            "PROTO", "STATE", "IPV4", "IPV6", "TOTAL"
+        );
+        paint.faint(out, &title);
+        out.push(b'\n');
+    }
+    // Writing to memory does not fail.
+    let mut line = |proto: &str, state: &str, v4: u64, v6: u64| {
+        let _ = writeln!(out, "{proto:<5} {state:<11} {v4:>9} {v6:>9} {:>9}", v4 + v6);
+    };
+    for protocol in Protocol::ALL {
+        let count = |family| summary.total(protocol, Some(family));
+        line(
+            protocol.name(),
+            "total",
+            count(Family::V4),
+            count(Family::V6),
+        );
+        for (state, total) in summary.states(protocol) {
+            let v4 = summary.count(protocol, Family::V4, state);
+            line(protocol.name(), &state.name(), v4, total - v4);
+        }
+    }
+    if let Some(verdict) = verdict {
+        verdict_line(out, verdict, paint);
+    }
+}
+
+/// Appends the counts as a document.
+pub fn summary_json(
+    out: &mut Vec<u8>,
+    document: &Document,
+    summary: &Summary,
+    verdict: Option<&Verdict>,
+) {
+    document.open(out);
+    out.extend_from_slice(b",\n\"ephemeral\":");
+    push_verdict(out, verdict);
+    out.extend_from_slice(b",\n\"counts\":[");
+    for (index, object) in objects(summary).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend(object.bytes());
+    }
+    out.extend_from_slice(b"]}\n");
+}
+
+/// Appends the counts, an object a line.
+pub fn summary_jsonl(out: &mut Vec<u8>, summary: &Summary) {
+    for object in objects(summary) {
+        out.extend(object.bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Appends the counts as RFC 4180.
+pub fn summary_csv(out: &mut Vec<u8>, summary: &Summary, header: bool) {
+    if header {
+        let names = [Column::Proto, Column::Family, Column::State].map(Column::name);
+        out.extend(format!("{},count\r\n", names.join(",")).bytes());
+    }
+    for (table, state, count) in summary.iter() {
+        let (proto, family) = (table.protocol.name(), table.family.name());
+        out.extend(format!("{proto},{family},{},{count}\r\n", state.name()).bytes());
+    }
+}
+
+fn objects(summary: &Summary) -> impl Iterator<Item = String> {
+    summary.iter().map(|(table, state, count)| {
+        format!(
+            "{{\"proto\":\"{}\",\"family\":\"{}\",\"state\":\"{}\",\"count\":{count}}}",
+            table.protocol.name(),
+            table.family.name(),
+            state.name()
+        )
+    })
+}

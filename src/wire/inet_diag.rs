@@ -1,0 +1,329 @@
+//! inet_diag: the request for a dump of TCP or UDP sockets, and its rows.
+//!
+//! Layout: `struct inet_diag_req_v2` and `struct inet_diag_msg` of linux/inet_diag.h, then
+//! attributes. Rows of older kernels are shorter and carry fewer attributes, those of newer ones
+//! more; the fixed part has been the same since 2.6.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_sock_diag::constants::{
+    AF_INET, AF_INET6, INET_DIAG_MARK, INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY, SOCK_DIAG_BY_FAMILY,
+};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+
+use super::netlink;
+use crate::model::{
+    Details, Endpoint, Family, Protocol, Queues, Socket, State, StateSet, Table, Timer, TimerKind,
+};
+
+/// Length of the fixed part of a row.
+pub const ROW_LEN: usize = 72;
+/// Attribute with the id of the socket's cgroup, newer than the constants of the crate.
+const INET_DIAG_CGROUP_ID: u16 = 21;
+/// The sequence number of every request; each dump has a netlink socket of its own.
+const SEQUENCE: u32 = 1;
+
+/// What to ask for beside the fixed part of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extensions {
+    /// Nothing.
+    None,
+    /// What `-e` prints.
+    Extended,
+    /// Everything there is, for a recording.
+    All,
+}
+
+/// The request to dump the sockets of a table that are in one of the states.
+pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> Vec<u8> {
+    let request = InetRequest {
+        family: match table.family {
+            Family::V4 => AF_INET,
+            Family::V6 => AF_INET6,
+        },
+        protocol: table.protocol.ip_number(),
+        extensions: match extensions {
+            Extensions::None => ExtensionFlags::empty(),
+            Extensions::Extended => ExtensionFlags::SHUTDOWN,
+            Extensions::All => ExtensionFlags::all(),
+        },
+        states: StateFlags::from_bits_retain(kernel_mask(table.protocol, states)),
+        socket_id: match table.family {
+            Family::V4 => SocketId::new_v4(),
+            Family::V6 => SocketId::new_v6(),
+        },
+    };
+    let mut body = vec![0; request.buffer_len()];
+    request.emit(&mut body);
+    netlink::framed(
+        SOCK_DIAG_BY_FAMILY,
+        NLM_F_REQUEST | NLM_F_DUMP,
+        SEQUENCE,
+        &body,
+    )
+}
+
+/// The mask to send. No TCP row is ever in CLOSE, but its bit makes the kernel walk every
+/// connection, which `-l` must not cost.
+fn kernel_mask(protocol: Protocol, states: StateSet) -> u32 {
+    match protocol {
+        Protocol::Tcp => states.without(StateSet::EMPTY.with(State::Close)).bits(),
+        Protocol::Udp => states.bits(),
+    }
+}
+
+/// A row that cannot be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// Shorter than the fixed part.
+    #[error("row of {0} bytes, less than {ROW_LEN}")]
+    Short(usize),
+    /// Neither AF_INET nor AF_INET6.
+    #[error("row of address family {0}")]
+    Family(u8),
+}
+
+/// Decodes the fixed part of a row and the attributes that belong to the socket itself.
+pub fn socket(row: &[u8], protocol: Protocol) -> Result<Socket, RowError> {
+    let (fixed, attributes) = row
+        .split_first_chunk::<ROW_LEN>()
+        .ok_or(RowError::Short(row.len()))?;
+    let port = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    let word =
+        |at: usize| u32::from_ne_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+    let family = match fixed[0] {
+        AF_INET => Family::V4,
+        AF_INET6 => Family::V6,
+        other => return Err(RowError::Family(other)),
+    };
+    let addr = |at: usize| match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(
+            fixed[at],
+            fixed[at + 1],
+            fixed[at + 2],
+            fixed[at + 3],
+        )),
+        Family::V6 => {
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&fixed[at..at + 16]);
+            IpAddr::V6(Ipv6Addr::from(octets))
+        }
+    };
+    let state = match protocol {
+        Protocol::Tcp => State::from_kernel_tcp(fixed[1]),
+        Protocol::Udp => State::from_kernel(fixed[1]),
+    };
+    Ok(Socket {
+        protocol,
+        state,
+        v6only: match family {
+            Family::V4 => None,
+            Family::V6 => attribute(attributes, INET_DIAG_SKV6ONLY)
+                .and_then(<[u8]>::first)
+                .map(|&flag| flag != 0),
+        },
+        local: Endpoint {
+            addr: addr(8),
+            port: port(4),
+        },
+        peer: Endpoint {
+            addr: addr(24),
+            port: port(6),
+        },
+        interface: word(40),
+        queues: queues(state, word(56), word(60)),
+        timer: TimerKind::from_kernel(fixed[2]).map(|kind| Timer {
+            kind,
+            expires_ms: word(52),
+            retransmits: fixed[3],
+        }),
+        uid: word(64),
+        inode: u64::from(word(68)),
+        // Two 32-bit words, the low one first whatever the byte order.
+        cookie: u64::from(word(44)) | u64::from(word(48)) << 32,
+    })
+}
+
+fn queues(state: State, receive: u32, send: u32) -> Queues {
+    match state {
+        State::Listen => Queues::Backlog {
+            pending: receive,
+            max: Some(send),
+        },
+        _ => Queues::Bytes {
+            unread: receive,
+            unacknowledged: send,
+        },
+    }
+}
+
+/// Decodes the attributes of a row that `-e` prints.
+pub fn details(row: &[u8]) -> Details {
+    let mut details = Details::default();
+    for (kind, value) in attributes(row.get(ROW_LEN..).unwrap_or_default()) {
+        match kind {
+            INET_DIAG_MARK => details.mark = word(value),
+            INET_DIAG_SHUTDOWN => details.shutdown = value.first().copied(),
+            INET_DIAG_CGROUP_ID => {
+                details.cgroup = value
+                    .first_chunk::<8>()
+                    .map(|bytes| u64::from_ne_bytes(*bytes));
+            }
+            _ => {}
+        }
+    }
+    details
+}
+
+fn word(value: &[u8]) -> Option<u32> {
+    value
+        .first_chunk::<4>()
+        .map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(bytes).find_map(|(kind, value)| (kind == wanted).then_some(value))
+}
+
+/// Walks attributes; one that does not fit ends the walk, as all before it are good.
+fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = rest.first_chunk::<4>()?;
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        // The two top bits are flags (nested, network byte order), not part of the type.
+        let kind = u16::from_ne_bytes([header[2], header[3]]) & 0x3fff;
+        let value = rest.get(4..length)?;
+        rest = rest.get(netlink::align(length)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netlink_packet_core::Parseable;
+    use netlink_packet_sock_diag::inet::InetResponse;
+    use proptest::prelude::*;
+
+    fn attribute_bytes(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(((4 + value.len()) as u16).to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(netlink::align(bytes.len()), 0);
+        bytes
+    }
+
+    fn row(family: u8, state: u8) -> Vec<u8> {
+        let mut row = vec![0; ROW_LEN];
+        row[0] = family;
+        row[1] = state;
+        row[4..6].copy_from_slice(&8080u16.to_be_bytes());
+        row[6..8].copy_from_slice(&443u16.to_be_bytes());
+        row[8..12].copy_from_slice(&[127, 0, 0, 1]);
+        row[24..28].copy_from_slice(&[10, 0, 0, 5]);
+        row[44..48].copy_from_slice(&0x55u32.to_ne_bytes());
+        row[68..72].copy_from_slice(&4242u32.to_ne_bytes());
+        row
+    }
+
+    #[test]
+    fn a_time_wait_row_keeps_its_expiry() {
+        let mut row = row(AF_INET, 6);
+        row[2] = 3;
+        row[52..56].copy_from_slice(&41_000u32.to_ne_bytes());
+        let socket = socket(&row, Protocol::Tcp).unwrap();
+        assert_eq!(
+            socket.timer,
+            Some(Timer {
+                kind: TimerKind::Timewait,
+                expires_ms: 41_000,
+                retransmits: 0
+            })
+        );
+        assert_eq!(socket.local.to_owned().port, 8080);
+        assert_eq!(socket.peer.port, 443);
+        assert_eq!(socket.inode, 4242);
+        assert_eq!(socket.cookie, 0x55);
+    }
+
+    #[test]
+    fn the_mask_has_bit_13_and_spares_tcp_the_closed_state() {
+        let mask = |protocol, states| {
+            let table = Table {
+                protocol,
+                family: Family::V4,
+            };
+            let request = dump_request(table, states, Extensions::None);
+            u32::from_ne_bytes([request[20], request[21], request[22], request[23]])
+        };
+        assert_ne!(mask(Protocol::Tcp, StateSet::ALL) & 1 << 13, 0);
+        assert_eq!(mask(Protocol::Tcp, StateSet::LISTENING), 1 << 10);
+        assert_eq!(mask(Protocol::Udp, StateSet::LISTENING), 1 << 10 | 1 << 7);
+        assert_eq!(mask(Protocol::Tcp, StateSet::BOUND), 1 << 13);
+    }
+
+    #[test]
+    fn unknown_attributes_are_passed_over_and_cut_ones_end_the_walk() {
+        let mut bytes = row(AF_INET6, 10);
+        bytes.extend(attribute_bytes(999, &[1; 40]));
+        bytes.extend(attribute_bytes(INET_DIAG_SKV6ONLY, &[1]));
+        assert_eq!(socket(&bytes, Protocol::Tcp).unwrap().v6only, Some(true));
+        for cut in ROW_LEN..bytes.len() {
+            let socket = socket(&bytes[..cut], Protocol::Tcp).unwrap();
+            assert_eq!(socket.state, State::Listen);
+        }
+        for cut in 0..ROW_LEN {
+            assert_eq!(
+                socket(&bytes[..cut], Protocol::Tcp),
+                Err(RowError::Short(cut))
+            );
+        }
+    }
+
+    #[test]
+    fn extended_attributes_are_read() {
+        let mut bytes = row(AF_INET, 1);
+        bytes.extend(attribute_bytes(INET_DIAG_SHUTDOWN, &[2]));
+        bytes.extend(attribute_bytes(INET_DIAG_MARK, &7u32.to_ne_bytes()));
+        bytes.extend(attribute_bytes(INET_DIAG_CGROUP_ID, &99u64.to_ne_bytes()));
+        assert_eq!(
+            details(&bytes),
+            Details {
+                mark: Some(7),
+                cgroup: Some(99),
+                shutdown: Some(2)
+            }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = socket(&bytes, Protocol::Tcp);
+            let _ = details(&bytes);
+            netlink::Messages::new(&bytes).for_each(drop);
+        }
+
+        /// `netlink-packet-sock-diag` as a second opinion on the same rows.
+        #[test]
+        fn the_crate_decodes_rows_alike(
+            mut bytes in proptest::collection::vec(any::<u8>(), ROW_LEN..=ROW_LEN),
+            v6 in any::<bool>(),
+        ) {
+            bytes[0] = if v6 { AF_INET6 } else { AF_INET };
+            let ours = socket(&bytes, Protocol::Udp).unwrap();
+            let theirs = InetResponse::parse(&bytes).unwrap().header;
+            prop_assert_eq!(ours.local.addr, theirs.socket_id.source_address);
+            prop_assert_eq!(ours.peer.addr, theirs.socket_id.destination_address);
+            prop_assert_eq!(ours.local.port, theirs.socket_id.source_port);
+            prop_assert_eq!(ours.peer.port, theirs.socket_id.destination_port);
+            prop_assert_eq!(ours.interface, theirs.socket_id.interface_id);
+            prop_assert_eq!(ours.uid, theirs.uid);
+            prop_assert_eq!(ours.inode, u64::from(theirs.inode));
+            prop_assert_eq!(ours.queues.recv_q(), theirs.recv_queue);
+            prop_assert_eq!(ours.queues.send_q(), theirs.send_queue);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Report, Request, collect};
 use crate::filter::{self, Query};
 use crate::join::Services;
-use crate::model::{Family, Gap, Protocol, Row, Socket, StateSet, Table};
+use crate::model::{Endpoint, Family, Gap, Protocol, Row, Socket, StateSet, Table};
 use crate::render::{
     self, Collection, Csv, Plain, PlainOptions, TableOptions, verdict_line, verdict_warning,
 };
@@ -253,9 +253,22 @@ fn print_held(
     Ok((gaps, verdict))
 }
 
-/// The order of rows: by group in a table, by the column of `--sort`, else as they came.
+/// The order of rows in which a person finds one: servers by port, connections by address.
+pub(super) fn reading_order(socket: &Socket) -> (u16, Endpoint, Endpoint, Protocol) {
+    let port = if socket.is_listening() {
+        socket.local.port
+    } else {
+        0
+    };
+    (port, socket.local, socket.peer, socket.protocol)
+}
+
+/// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
 fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
+    if plan.output.format == Format::Table {
+        order.sort_by_key(|&index| reading_order(&kept.sockets[index]));
+    }
     if let Some(sort) = plan.sort {
         order.sort_by_cached_key(|&index| {
             sort.column

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::hold::Hold;
+use super::list::reading_order;
 use super::run::{Context, Error, Finish};
 use crate::analyze::Ephemeral;
 use crate::cli::plan::Output;
@@ -34,10 +35,10 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         ..Wants::default()
     };
     let mut annotator = Annotator::new(&context.host, &request, wants);
-    annotator.prepare(&hold.kept.sockets);
-    let rows: Vec<Row<'_>> = hold
-        .kept
-        .sockets
+    let mut listeners = hold.kept.sockets;
+    listeners.sort_by_key(reading_order);
+    annotator.prepare(&listeners);
+    let rows: Vec<Row<'_>> = listeners
         .iter()
         .map(|socket| annotator.row(socket, None))
         .collect();

@@ -110,6 +110,17 @@ impl Host {
         }
     }
 
+    /// Release of its kernel, such as `6.18.1`; `None` when not known.
+    pub fn kernel_release(&self) -> Option<String> {
+        match self {
+            Host::Live => self
+                .read("proc/sys/kernel/osrelease")
+                .ok()
+                .map(|text| String::from_utf8_lossy(&text).trim().to_owned()),
+            Host::Recorded(recording) => recording.meta.kernel.clone(),
+        }
+    }
+
     /// Whether this process is root here, so that becoming root is no remedy.
     pub fn is_root(&self) -> bool {
         !self.is_recorded() && nix::unistd::geteuid().is_root()

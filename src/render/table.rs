@@ -102,9 +102,12 @@ struct Grid {
 
 impl Grid {
     fn new(columns: &[Column], rows: &[Row<'_>]) -> Grid {
-        let cell = |column: &Column, row| {
+        let cell = |column: &Column, row: &Row<'_>| {
             let mut text = Vec::new();
-            column.push(&mut text, row);
+            // In a listing that has peers, a socket without one leaves its cell blank.
+            if *column != Column::Peer || !row.socket.peer.is_none() {
+                column.push(&mut text, row);
+            }
             String::from_utf8_lossy(&text).into_owned()
         };
         Grid {

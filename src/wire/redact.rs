@@ -100,10 +100,14 @@ impl Redactor {
     fn line(&mut self, line: &[u8], table: Table) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(line).ok()?;
         let mut redacted = text.to_owned();
-        for column in text.split_ascii_whitespace().skip(1).take(2) {
+        let mut columns = text.split_ascii_whitespace().skip(1);
+        for _end in ["local", "remote"] {
+            let column = columns.next()?;
             let (addr, port) = column.split_once(':')?;
             let new = self.hex_addr(addr, table.family)?;
-            redacted = redacted.replacen(column, &format!("{new}:{port}"), 1);
+            // Substitutes are as long as what they replace, so places stay the same.
+            let start = column.as_ptr().addr() - text.as_ptr().addr();
+            redacted.replace_range(start..start + column.len(), &format!("{new}:{port}"));
         }
         Some(redacted.into_bytes())
     }

@@ -90,6 +90,21 @@ fn every_room_is_in_the_table() {
 }
 
 #[test]
+fn kernel_knows_framing_and_no_meaning() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernel");
+    for file in sources(&root) {
+        let text = fs::read_to_string(&file).unwrap();
+        for part in text.split("crate::wire").skip(1) {
+            assert!(
+                part.starts_with("::netlink;"),
+                "{} imports more of wire than framing",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn unsafe_stays_in_kernel() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for file in sources(&root) {

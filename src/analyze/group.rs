@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::model::{Socket, State};
+use crate::model::{Endpoint, Protocol, Socket, State};
 
 /// A group, in the order in which groups are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,16 @@ impl Group {
             Group::Other(state) => state.name(),
         }
     }
+}
+
+/// The order of rows in which a person finds one: servers by port, connections by address.
+pub fn reading_order(socket: &Socket) -> (u16, Endpoint, Endpoint, Protocol) {
+    let port = if socket.is_listening() {
+        socket.local.port
+    } else {
+        0
+    };
+    (port, socket.local, socket.peer, socket.protocol)
 }
 
 /// How many sockets are in each group.

@@ -7,5 +7,5 @@ mod group;
 mod summary;
 
 pub use ephemeral::{Ephemeral, EphemeralSettings, FullestPool, Severity, Verdict};
-pub use group::{Group, GroupCounts};
+pub use group::{Group, GroupCounts, reading_order};
 pub use summary::Summary;

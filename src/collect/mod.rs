@@ -5,12 +5,14 @@
 
 mod batch;
 mod cookies;
+mod names;
 mod netlink;
 mod proc_net;
 
 use std::io;
 
 pub use batch::{Batch, Flow, Receiver};
+pub use names::{read_process, resolver, user_name};
 
 use crate::kernel::Host;
 use crate::model::{Gap, Source, StateSet, Table};

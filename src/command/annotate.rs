@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::cli::plan::ListPlan;
-use crate::collect::{Batch, Flow, Receiver, Request, collect};
+use crate::collect::{Batch, Flow, Receiver, Request, collect, read_process, resolver, user_name};
 use crate::join::{HolderIndex, Services};
 use crate::kernel::{Host, Resolver, Visibility, scan_holders};
 use crate::model::{
@@ -105,7 +105,7 @@ impl<'h> Annotator<'h> {
             for socket in sockets {
                 self.users
                     .entry(socket.uid)
-                    .or_insert_with(|| self.host.user_name(socket.uid));
+                    .or_insert_with(|| user_name(self.host, socket.uid));
             }
         }
         for socket in sockets.iter().filter(|socket| socket.interface != 0) {
@@ -118,7 +118,7 @@ impl<'h> Annotator<'h> {
         }
         if self.wants.hosts {
             self.resolver
-                .get_or_insert_with(|| Resolver::new(self.host))
+                .get_or_insert_with(|| resolver(self.host))
                 .learn(
                     sockets
                         .iter()
@@ -270,7 +270,7 @@ impl Holders {
         for socket in sockets.iter().filter(|socket| socket.inode != 0) {
             for holder in self.index.holders(socket.inode) {
                 if !self.processes.contains_key(&holder.pid)
-                    && let Some(process) = host.process(holder.pid, thorough)
+                    && let Some(process) = read_process(host, holder.pid, thorough)
                 {
                     self.processes.insert(holder.pid, process);
                 }

@@ -4,20 +4,19 @@ use std::io::{self, Write};
 use std::thread;
 
 use super::annotate::{Annotator, Wants};
+use super::context::{Context, Error, Finish};
 use super::hold::Hold;
-use super::run::{Context, Error, Finish};
+use super::request::{connection_tables, query, request, sees_all_connections};
 use super::stream::{Stream, Writer};
-use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict};
+use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Report, Request, collect};
-use crate::filter::{self, Query};
-use crate::join::Services;
-use crate::model::{Endpoint, Family, Gap, Protocol, Row, Socket, StateSet, Table};
+use crate::filter::Query;
+use crate::model::{Gap, Protocol, Row, Socket, StateSet};
 use crate::render::{
     self, Collection, Csv, Plain, PlainOptions, TableOptions, verdict_line, verdict_warning,
 };
 use crate::wire::inet_diag::Extensions;
-use crate::wire::services;
 
 /// The `schema` of a list.
 const SCHEMA: &str = "portstat.list.v1";
@@ -37,34 +36,6 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     loop {
         print(context, plan, &request, &query)?;
         thread::sleep(interval);
-    }
-}
-
-/// Parses the filter; names of ports are looked up only when it has any.
-pub(super) fn query(context: &Context, plan: &ListPlan) -> Result<Query, Error> {
-    let names = std::cell::OnceCell::new();
-    let port_of = |name: &str| {
-        names
-            .get_or_init(|| {
-                let text = context.host.read("etc/services").unwrap_or_default();
-                Services::new(services::parse(&text).services)
-            })
-            .port(name)
-    };
-    Ok(filter::parse(&plan.filter, &port_of)?)
-}
-
-/// What to ask for: states and tables as narrow as flags and filter allow.
-pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Request {
-    Request {
-        tables: plan.tables.clone(),
-        states: query.states.unwrap_or(plan.states),
-        extensions: if plan.needs_details() {
-            Extensions::Extended
-        } else {
-            Extensions::None
-        },
-        method: context.method,
     }
 }
 
@@ -253,16 +224,6 @@ fn print_held(
     Ok((gaps, verdict))
 }
 
-/// The order of rows in which a person finds one: servers by port, connections by address.
-pub(super) fn reading_order(socket: &Socket) -> (u16, Endpoint, Endpoint, Protocol) {
-    let port = if socket.is_listening() {
-        socket.local.port
-    } else {
-        0
-    };
-    (port, socket.local, socket.peer, socket.protocol)
-}
-
 /// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
 fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
@@ -303,25 +264,6 @@ pub(super) fn collection(report: &Report, annotator: &Annotator<'_>) -> Collecti
         sources: report.sources.clone(),
         gaps,
     }
-}
-
-/// The tables in which connections draw ephemeral ports.
-fn connection_tables() -> Vec<Table> {
-    Family::ALL
-        .into_iter()
-        .map(|family| Table {
-            protocol: Protocol::Tcp,
-            family,
-        })
-        .collect()
-}
-
-/// Whether what was read tells how full the pools of ports are.
-fn sees_all_connections(request: &Request) -> bool {
-    request.states == StateSet::ALL
-        && connection_tables()
-            .iter()
-            .all(|table| request.tables.contains(table))
 }
 
 /// Counts the connections of a host whose listing does not show them all.

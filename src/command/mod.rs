@@ -2,12 +2,15 @@
 
 mod annotate;
 mod completions;
+mod context;
 mod hold;
 mod list;
 mod overview;
 mod record;
+mod request;
 mod run;
 mod stream;
 mod summary;
 
-pub use run::{Error, Finish, run};
+pub use context::{Error, Finish, RecordError};
+pub use run::run;

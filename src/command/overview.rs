@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
+use super::context::{Context, Error, Finish};
 use super::hold::Hold;
-use super::list::reading_order;
-use super::run::{Context, Error, Finish};
-use crate::analyze::Ephemeral;
+use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
 use crate::collect::{Request, collect};
 use crate::model::{Family, Protocol, Row, Socket, StateSet, Table};

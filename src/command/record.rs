@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use super::run::{Context, Error, Finish};
+use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::kernel::{Host, Meta, Recorder, Visibility, scan_holders};
 use crate::model::{Family, HiddenCause, Holder, Protocol, StateSet, Table};
@@ -36,22 +35,6 @@ const SYSCTLS: [&str; 14] = [
     "ipv6/ip_nonlocal_bind",
     "ipv6/conf/all/disable_ipv6",
 ];
-
-/// Why a recording could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The folder cannot be made or written to.
-    #[error("cannot record into {}: {error}", dir.display())]
-    Write {
-        /// The folder.
-        dir: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// There is nothing to record.
-    #[error("nothing could be read that would be worth recording")]
-    Nothing,
-}
 
 pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Error> {
     let failed = |error| RecordError::Write {

@@ -1,133 +1,9 @@
-//! From a plan to its command, and from how it went to an exit code.
+//! From a plan to its command.
 
-use std::collections::HashSet;
-use std::io::{self, Write};
-
+use super::context::{Context, Error, Finish};
 use super::{completions, list, overview, record, summary};
-use crate::analyze::EphemeralSettings;
-use crate::cli::plan::{Job, Plan, UsageError};
-use crate::collect::{CollectError, Method};
-use crate::filter::FilterError;
-use crate::kernel::{Host, HostError};
-use crate::model::Gap;
-use crate::render::Document;
-use crate::wire::sysctl;
-
-/// How a run ended that could do its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// As asked.
-    Done,
-    /// Nothing matched, and only that was asked.
-    NoMatch,
-}
-
-/// Why a run could not do its job.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Arguments that make no sense together.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    /// A filter that makes no sense.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    /// The recording cannot be used.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// Nothing could be read.
-    #[error("{0}")]
-    Nothing(String),
-    /// The recording could not be made.
-    #[error(transparent)]
-    Record(#[from] record::RecordError),
-    /// Output could not be written.
-    #[error("cannot write the output: {0}")]
-    Output(#[from] io::Error),
-}
-
-impl Error {
-    /// The exit code of the contract: 2 usage, 4 the job could not be done.
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Error::Usage(_) | Error::Filter(_) => 2,
-            Error::Host(_) | Error::Nothing(_) | Error::Record(_) | Error::Output(_) => 4,
-        }
-    }
-
-    /// Whether the reader of our output simply had enough.
-    pub fn is_closed_pipe(&self) -> bool {
-        matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
-    }
-}
-
-impl From<CollectError> for Error {
-    fn from(error: CollectError) -> Error {
-        match error {
-            CollectError::Receiver(error) => Error::Output(error),
-            nothing @ CollectError::Nothing { .. } => Error::Nothing(nothing.to_string()),
-        }
-    }
-}
-
-/// What every command works with.
-pub(super) struct Context {
-    /// The machine, or a recording.
-    pub(super) host: Host,
-    /// By which way tables are read.
-    pub(super) method: Method,
-    warned: HashSet<String>,
-}
-
-impl Context {
-    /// Writes a warning to stderr, once a run.
-    pub(super) fn warn(&mut self, warning: String) {
-        if !self.warned.contains(&warning) {
-            // There is nobody left to tell when stderr is closed.
-            let _ = writeln!(io::stderr(), "portstat: {warning}");
-            self.warned.insert(warning);
-        }
-    }
-
-    /// Warns of every gap.
-    pub(super) fn warn_of_gaps(&mut self, gaps: &[Gap]) {
-        for gap in gaps {
-            self.warn(gap.to_string());
-        }
-    }
-
-    /// The limits of the ephemeral ports; a gap where they cannot be read.
-    pub(super) fn ephemeral_settings(&self) -> Result<EphemeralSettings, Gap> {
-        let name = "proc/sys/net/ipv4/ip_local_port_range";
-        let unreadable = |reason: String| Gap::Unreadable {
-            what: "ephemeral port range",
-            place: name.to_owned(),
-            reason,
-        };
-        let text = self
-            .host
-            .read(name)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let range = sysctl::port_range(&text).map_err(|error| unreadable(error.to_string()))?;
-        // Kernels before 2.6.35 reserve nothing; nor does a recording that lacks the file.
-        let reserved = self
-            .host
-            .read("proc/sys/net/ipv4/ip_local_reserved_ports")
-            .ok()
-            .and_then(|text| sysctl::port_list(&text).ok())
-            .unwrap_or_default();
-        Ok(EphemeralSettings::new(range, reserved))
-    }
-
-    /// A document about this host, its collection still to be filled in.
-    pub(super) fn document(&self, schema: &'static str) -> Document {
-        Document {
-            schema,
-            host: self.host.name(),
-            taken_at: self.host.taken_at().map(crate::render::utc),
-            collection: crate::render::Collection::default(),
-        }
-    }
-}
+use crate::cli::plan::{Job, Plan};
+use crate::kernel::Host;
 
 /// Does what was planned.
 pub fn run(plan: Plan) -> Result<Finish, Error> {
@@ -135,11 +11,7 @@ pub fn run(plan: Plan) -> Result<Finish, Error> {
         None => Host::Live,
         Some(path) => Host::recorded(path)?,
     };
-    let mut context = Context {
-        host,
-        method: plan.method,
-        warned: HashSet::new(),
-    };
+    let mut context = Context::new(host, plan.method);
     match plan.job {
         Job::Overview(output) => overview::run(&mut context, &output),
         Job::Summary(plan) => summary::run(&mut context, &plan),

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::thread;
 
-use super::list::{query, request};
-use super::run::{Context, Error, Finish};
+use super::context::{Context, Error, Finish};
+use super::request::{query, request};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};

@@ -11,7 +11,6 @@ use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
 use crate::model::Holder;
-use crate::wire::process::socket_inode;
 
 /// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
 const ENTRIES_LEN: usize = 16 << 10;
@@ -140,6 +139,19 @@ fn process(
     Ok(())
 }
 
+/// Inode of a socket in the target of `/proc/PID/fd/N`: `socket:[4242]`.
+fn socket_inode(target: &[u8]) -> Option<u64> {
+    let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, &digit| {
+        number
+            .checked_mul(10)?
+            .checked_add(u64::from(char::from(digit).to_digit(10)?))
+    })
+}
+
 fn number(name: &[u8]) -> Option<u32> {
     std::str::from_utf8(name).ok()?.parse().ok()
 }
@@ -179,5 +191,19 @@ mod tests {
         assert_eq!((scan.processes, scan.vanished), (3, 0));
         assert_eq!(scan.unreadable, [12]);
         assert_eq!(scan_holders(root.path(), false).unwrap().vanished, 1);
+    }
+
+    #[test]
+    fn only_sockets_have_a_socket_inode() {
+        assert_eq!(socket_inode(b"socket:[4242]"), Some(4242));
+        for other in [
+            &b"pipe:[4242]"[..],
+            b"socket:[]",
+            b"socket:[x]",
+            b"socket:[99999999999999999999999]",
+            b"/tmp/socket:[1]",
+        ] {
+            assert_eq!(socket_inode(other), None);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dump::Dump;
-use super::recording::Recording;
+use super::recording::{HostError, Recording};
 use crate::model::Protocol;
 
 /// No text file of `/proc` or `/etc` that is read whole is anywhere near this long.
@@ -19,29 +19,6 @@ pub enum Host {
     Live,
     /// What `portstat record`, `ss -D` or a copy of `/proc` kept.
     Recorded(Box<Recording>),
-}
-
-/// A recording that cannot be used at all.
-#[derive(Debug, thiserror::Error)]
-pub enum HostError {
-    /// It is not there, or may not be read.
-    #[error("cannot read recording {}: {error}", path.display())]
-    Unreadable {
-        /// What was asked for.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// It is a folder that holds nothing portstat knows.
-    #[error(
-        "{} is no recording: it has neither diag/*.nlmsg nor proc/net/* (make one with \
-         portstat record DIR)",
-        path.display()
-    )]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-    },
 }
 
 impl Host {

@@ -16,8 +16,9 @@ mod visibility;
 
 pub use dump::Dump;
 pub use holders::{Scan, scan_holders};
-pub use host::{Host, HostError};
+pub use host::Host;
+pub use names::user_name;
 pub use recorder::Recorder;
-pub use recording::{Meta, RECORDING_SCHEMA};
+pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;
 pub use visibility::Visibility;

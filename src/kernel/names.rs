@@ -1,32 +1,21 @@
 //! Names the system has for numbers, one question each. Callers keep what they were told.
 
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt;
 
 use nix::unistd::{Uid, User};
 
 use super::cgroups;
 use super::host::Host;
-use crate::model::Process;
-use crate::wire::{passwd, process};
+
+/// Name of a user of this machine; `None` when the user has none.
+pub fn user_name(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid))
+        .ok()
+        .flatten()
+        .map(|user| user.name)
+}
 
 impl Host {
-    /// Name of a user; `None` when the user has none.
-    pub fn user_name(&self, uid: u32) -> Option<String> {
-        match self {
-            Host::Live => User::from_uid(Uid::from_raw(uid))
-                .ok()
-                .flatten()
-                .map(|user| user.name),
-            Host::Recorded(_) => {
-                let text = self.read("etc/passwd").ok()?;
-                passwd::users(&text)
-                    .find(|(other, _)| *other == uid)
-                    .map(|(_, name)| name.to_owned())
-            }
-        }
-    }
-
     /// Name of an interface; `None` when it is gone.
     pub fn interface_name(&self, index: u32) -> Option<Vec<u8>> {
         match self {
@@ -68,31 +57,5 @@ impl Host {
                 .map(|(&id, path)| (id, path.clone().into_bytes()))
                 .collect(),
         }
-    }
-
-    /// What is known of a process; `None` when it is gone. The file it runs and its unit are
-    /// read only with `thorough`.
-    pub fn process(&self, pid: u32, thorough: bool) -> Option<Process> {
-        let comm = match self.read(&format!("proc/{pid}/comm")) {
-            Ok(text) => process::comm(&text).to_vec(),
-            Err(_) => {
-                let stat = self.read(&format!("proc/{pid}/stat")).ok()?;
-                process::comm_of_stat(&stat)?.to_vec()
-            }
-        };
-        if !thorough {
-            return Some(Process {
-                comm,
-                ..Process::default()
-            });
-        }
-        let exe = std::fs::read_link(self.path(&format!("proc/{pid}/exe")))
-            .ok()
-            .map(|path| path.as_os_str().as_bytes().to_vec());
-        let unit = self
-            .read(&format!("proc/{pid}/cgroup"))
-            .ok()
-            .and_then(|text| process::unit(&text));
-        Some(Process { comm, exe, unit })
     }
 }

@@ -8,11 +8,33 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::host::HostError;
 use crate::model::{HiddenCause, Protocol};
 
 /// The `schema` of `meta.json`.
 pub const RECORDING_SCHEMA: &str = "portstat.recording.v1";
+
+/// A recording that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// It is not there, or may not be read.
+    #[error("cannot read recording {}: {error}", path.display())]
+    Unreadable {
+        /// What was asked for.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It is a folder that holds nothing portstat knows.
+    #[error(
+        "{} is no recording: it has neither diag/*.nlmsg nor proc/net/* (make one with \
+         portstat record DIR)",
+        path.display()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+}
 
 /// A recording that was opened.
 #[derive(Debug)]

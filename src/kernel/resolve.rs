@@ -7,9 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::host::Host;
-use crate::wire::passwd;
-
 /// A name server that does not answer is asked this many things at once.
 const WORKERS: usize = 16;
 /// How long a run may wait for names altogether.
@@ -30,22 +27,20 @@ struct Workers {
 }
 
 impl Resolver {
-    /// A resolver for the host. A recording knows only its own `/etc/hosts`.
-    pub fn new(host: &Host) -> Resolver {
-        let mut names = HashMap::new();
-        let workers = match host {
-            Host::Live => Some(Workers::start()),
-            Host::Recorded(_) => {
-                let text = host.read("etc/hosts").unwrap_or_default();
-                names.extend(
-                    passwd::hosts(&text).map(|(addr, name)| (addr, Some(name.as_bytes().to_vec()))),
-                );
-                None
-            }
-        };
+    /// A resolver that asks this machine's.
+    pub fn live() -> Resolver {
         Resolver {
-            names,
-            workers,
+            names: HashMap::new(),
+            workers: Some(Workers::start()),
+            patience: PATIENCE,
+        }
+    }
+
+    /// A resolver that knows these names and no others.
+    pub fn fixed(names: impl Iterator<Item = (IpAddr, Vec<u8>)>) -> Resolver {
+        Resolver {
+            names: names.map(|(addr, name)| (addr, Some(name))).collect(),
+            workers: None,
             patience: PATIENCE,
         }
     }

@@ -42,19 +42,6 @@ fn is_unit(name: &str) -> bool {
         .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
 }
 
-/// Inode of a socket in the target of `/proc/PID/fd/N`: `socket:[4242]`.
-pub fn socket_inode(target: &[u8]) -> Option<u64> {
-    let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |number, &digit| {
-        number
-            .checked_mul(10)?
-            .checked_add(u64::from(char::from(digit).to_digit(10)?))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,20 +78,6 @@ mod tests {
                 unit_name.map(str::as_bytes),
                 "{text}"
             );
-        }
-    }
-
-    #[test]
-    fn only_sockets_have_a_socket_inode() {
-        assert_eq!(socket_inode(b"socket:[4242]"), Some(4242));
-        for other in [
-            &b"pipe:[4242]"[..],
-            b"socket:[]",
-            b"socket:[x]",
-            b"socket:[99999999999999999999999]",
-            b"/tmp/socket:[1]",
-        ] {
-            assert_eq!(socket_inode(other), None);
         }
     }
 }

@@ -15,7 +15,7 @@ pub use batch::{Batch, Flow, Receiver};
 pub use names::{read_process, resolver, user_name};
 
 use crate::kernel::Host;
-use crate::model::{Gap, Source, StateSet, Table};
+use crate::model::{Gap, Protocol, Source, State, StateSet, Table};
 use crate::wire::inet_diag::Extensions;
 
 /// What to read.
@@ -99,90 +99,76 @@ fn read_table(
     receiver: &mut impl Receiver,
     report: &mut Report,
 ) -> io::Result<Flow> {
-    let refusal = match request.method {
-        Method::Proc => None,
-        Method::Auto | Method::Netlink => {
-            match netlink::read(host, request, table, receiver, &mut report.gaps)? {
-                netlink::Outcome::Read(flow) => {
-                    report.sources.push((table, Source::Netlink));
-                    return Ok(flow);
-                }
-                netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
-                    report.sources.push((table, Source::Netlink));
-                    report.gaps.push(Gap::Broken {
-                        table,
-                        rows,
-                        reason,
-                    });
-                    return Ok(Flow::More);
-                }
-                netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => {
-                    Some(reason)
-                }
-            }
+    if request.method == Method::Proc {
+        let reason = "asked for by PORTSTAT_COLLECTOR=proc".to_owned();
+        return read_proc(host, request, table, reason, receiver, report);
+    }
+    let reason = match netlink::read(host, request, table, receiver, &mut report.gaps)? {
+        netlink::Outcome::Read(flow) => {
+            report.sources.push((table, Source::Netlink));
+            return Ok(flow);
         }
+        netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
+            report.sources.push((table, Source::Netlink));
+            report.gaps.push(Gap::Broken {
+                table,
+                rows,
+                reason,
+            });
+            return Ok(Flow::More);
+        }
+        netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => reason,
     };
     if request.method == Method::Netlink {
-        report.gaps.push(Gap::Unread {
-            table,
-            reason: refusal.unwrap_or_default(),
-        });
+        report.gaps.push(Gap::Unread { table, reason });
         return Ok(Flow::More);
     }
-    let reason = refusal.unwrap_or_else(|| "asked for by PORTSTAT_COLLECTOR=proc".to_owned());
+    read_proc(host, request, table, reason, receiver, report)
+}
+
+/// Reads a table out of `/proc/net`; `reason` says why not over netlink.
+fn read_proc(
+    host: &Host,
+    request: &Request,
+    table: Table,
+    reason: String,
+    receiver: &mut impl Receiver,
+    report: &mut Report,
+) -> io::Result<Flow> {
     match proc_net::read(host, request, table, receiver, &mut report.gaps)? {
         proc_net::Outcome::Read(flow) => {
             report.sources.push((table, Source::Proc));
+            let tcp = table.protocol == Protocol::Tcp;
             report.gaps.push(Gap::Fallback {
                 tables: vec![table],
                 reason,
+                bound: tcp && request.states.contains(State::BoundInactive),
             });
-            Ok(flow)
+            return Ok(flow);
         }
         // A machine without IPv6 has no such table, and so no such sockets.
-        proc_net::Outcome::Absent if proc_net::ipv6_is_absent(host, table) => Ok(Flow::More),
-        proc_net::Outcome::Absent => {
-            report.gaps.push(Gap::Unread {
-                table,
-                reason: format!(
-                    "netlink: {reason}; /proc/net/{}: not there",
-                    table.proc_name()
-                ),
-            });
-            Ok(Flow::More)
-        }
-        proc_net::Outcome::Unreadable(error) => {
-            report.gaps.push(Gap::Unread {
-                table,
-                reason: format!("netlink: {reason}; {error}"),
-            });
-            Ok(Flow::More)
-        }
+        proc_net::Outcome::Absent if proc_net::ipv6_is_absent(host, table) => {}
+        proc_net::Outcome::Absent => report.gaps.push(Gap::Unread {
+            table,
+            reason: format!(
+                "netlink: {reason}; /proc/net/{}: not there",
+                table.proc_name()
+            ),
+        }),
+        proc_net::Outcome::Unreadable(error) => report.gaps.push(Gap::Unread {
+            table,
+            reason: format!("netlink: {reason}; {error}"),
+        }),
     }
+    Ok(Flow::More)
 }
 
 /// One gap where several tables have the same; a recording is read once for each family.
 fn merged(gaps: Vec<Gap>) -> Vec<Gap> {
     let mut merged: Vec<Gap> = Vec::new();
     for gap in gaps {
-        if let Gap::Fallback {
-            tables: more,
-            reason,
-        } = &gap
-        {
-            let same = merged.iter_mut().find_map(|known| match known {
-                Gap::Fallback {
-                    tables,
-                    reason: known,
-                } if known == reason => Some(tables),
-                _ => None,
-            });
-            if let Some(tables) = same {
-                tables.extend(more);
-                continue;
-            }
-        }
-        if !merged.contains(&gap) {
+        let joined = merged.iter_mut().any(|known| known.absorb(&gap));
+        if !joined && !merged.contains(&gap) {
             merged.push(gap);
         }
     }

@@ -5,23 +5,15 @@ use std::thread;
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
-use super::hold::Hold;
-use super::request::{connection_tables, query, request, sees_all_connections};
+use super::held::Held;
+use super::request::{query, request};
 use super::stream::{Stream, Writer};
-use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
+use crate::analyze::{Ephemeral, Verdict};
 use crate::cli::plan::{Format, ListPlan};
-use crate::collect::{Batch, Flow, Receiver, Report, Request, collect};
+use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
-use crate::model::{Gap, Protocol, Row, Socket, StateSet};
-use crate::render::{
-    self, Collection, Csv, Plain, PlainOptions, TableOptions, verdict_line, verdict_warning,
-};
-use crate::wire::inet_diag::Extensions;
-
-/// The `schema` of a list.
-const SCHEMA: &str = "portstat.list.v1";
-/// Rows written at once of a list that is held whole.
-const CHUNK_LEN: usize = 1024;
+use crate::model::{Gap, Socket};
+use crate::render::verdict_warning;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
@@ -29,28 +21,36 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     if plan.quiet {
         return search(context, &request, &query);
     }
+    print(context, plan, &request, &query)?;
     let Some(interval) = plan.interval else {
-        print(context, plan, &request, &query)?;
         return Ok(Finish::Done);
     };
+    let mut again = plan.clone();
+    // One file of CSV has one header; tables for people stand apart.
+    again.output.header &= plan.output.format != Format::Csv;
     loop {
-        print(context, plan, &request, &query)?;
         thread::sleep(interval);
+        if plan.output.format == Format::Table {
+            writeln!(io::stdout())?;
+        }
+        print(context, &again, &request, &query)?;
     }
 }
 
-/// `-q`: reads until something matches.
+/// `-q`: reads until something matches. That nothing does can be said only when all was read.
 fn search(context: &mut Context, request: &Request, query: &Query) -> Result<Finish, Error> {
     let mut search = Search {
         query,
         found: false,
     };
-    collect(&context.host, request, &mut search)?;
-    Ok(if search.found {
-        Finish::Done
-    } else {
-        Finish::NoMatch
-    })
+    let report = collect(&context.host, request, &mut search)?;
+    if search.found {
+        return Ok(Finish::Done);
+    }
+    match report.gaps.iter().find(|gap| gap.loses_sockets()) {
+        Some(gap) => Err(Error::Nothing(format!("nothing matched, but {gap}"))),
+        None => Ok(Finish::NoMatch),
+    }
 }
 
 struct Search<'a> {
@@ -83,7 +83,7 @@ fn print(
 ) -> Result<(), Error> {
     let held = plan.sort.is_some() || matches!(plan.output.format, Format::Table | Format::Json);
     let (gaps, verdict) = if held {
-        print_held(context, plan, request, query)?
+        Held::read(context, plan, request, query)?.print(context, plan, request)?
     } else {
         print_streamed(context, plan, request, query)?
     };
@@ -108,7 +108,7 @@ fn print_streamed(
     let mut stream = Stream::new(
         &pass,
         annotator,
-        writer(context, plan, request),
+        Writer::new(context, plan, request),
         context.ephemeral_settings().ok().map(Ephemeral::new),
         io::stdout().lock(),
     );
@@ -117,172 +117,4 @@ fn print_streamed(
     let mut gaps = report.gaps;
     gaps.extend(annotator.gaps());
     Ok((gaps, ephemeral.map(|count| count.verdict())))
-}
-
-fn writer(context: &Context, plan: &ListPlan, request: &Request) -> Writer {
-    let header = plan.output.header;
-    match plan.output.format {
-        Format::Csv => Writer::Csv(Csv::new(
-            plan.columns
-                .clone()
-                .unwrap_or_else(|| Csv::default_columns(plan.needs_owners())),
-            header,
-        )),
-        Format::Jsonl => Writer::Jsonl(context.host.netns()),
-        Format::Plain | Format::Table | Format::Json => Writer::Plain(Plain::new(PlainOptions {
-            header,
-            netid: Protocol::ALL
-                .iter()
-                .all(|protocol| plan.tables.iter().any(|table| table.protocol == *protocol)),
-            state: !request.states.is_single(),
-            port_names: !plan.numeric,
-            timers: plan.timers,
-            extended: plan.extended,
-            columns: plan.columns.clone(),
-        })),
-    }
-}
-
-fn print_held(
-    context: &Context,
-    plan: &ListPlan,
-    request: &Request,
-    query: &Query,
-) -> Result<(Vec<Gap>, Option<Verdict>), Error> {
-    let pass = |socket: &Socket| query.accepts(socket);
-    let settings = context.ephemeral_settings();
-    let mut hold = Hold::new(&pass, settings.as_ref().ok().cloned().map(Ephemeral::new));
-    let report = collect(&context.host, request, &mut hold)?;
-    let Hold { kept, counts, .. } = hold;
-    let mut gaps = report.gaps.clone();
-
-    let mut annotator = Annotator::new(&context.host, request, Wants::of(plan));
-    annotator.prepare(&kept.sockets);
-    let order = order(plan, &kept, &annotator);
-    let row = |index: &usize| annotator.row(&kept.sockets[*index], kept.details.get(*index));
-
-    let counted = counts.ephemeral.as_ref().map(Ephemeral::verdict);
-    let verdict = if sees_all_connections(request) {
-        counted
-    } else if plan.output.format == Format::Table {
-        count_connections(context)?
-    } else {
-        None
-    };
-    let mut out = Vec::new();
-    let mut stdout = io::stdout().lock();
-    match plan.output.format {
-        Format::Table => {
-            gaps.extend(settings.err());
-            let rows: Vec<Row<'_>> = order.iter().map(row).collect();
-            render::table(&mut out, &rows, &table_options(plan));
-            if rows.is_empty() {
-                out.extend_from_slice(b"no sockets match\n");
-            }
-            if let Some(verdict) = &verdict {
-                verdict_line(&mut out, verdict, plan.output.paint);
-            }
-        }
-        Format::Json => {
-            let mut groups = GroupCounts::default();
-            kept.sockets.iter().for_each(|socket| groups.add(socket));
-            let mut document = context.document(SCHEMA);
-            document.collection = collection(&report, &annotator);
-            let netns = context.host.netns();
-            let mut chunks = order.chunks(CHUNK_LEN);
-            let mut first = true;
-            document.list(&groups, verdict.as_ref(), &mut out, |out| {
-                let Some(chunk) = chunks.next() else {
-                    return Ok(false);
-                };
-                for index in chunk {
-                    if !first {
-                        out.extend_from_slice(b",\n");
-                    }
-                    first = false;
-                    render::json_row(out, &row(index), netns);
-                }
-                stdout.write_all(out)?;
-                out.clear();
-                Ok(true)
-            })?;
-        }
-        Format::Plain | Format::Csv | Format::Jsonl => {
-            let mut writer = writer(context, plan, request);
-            for chunk in order.chunks(CHUNK_LEN) {
-                let rows: Vec<Row<'_>> = chunk.iter().map(row).collect();
-                writer.rows(&rows, &mut out);
-                stdout.write_all(&out)?;
-                out.clear();
-            }
-            writer.finish(&mut out);
-        }
-    }
-    stdout.write_all(&out)?;
-    stdout.flush()?;
-    gaps.extend(annotator.gaps());
-    Ok((gaps, verdict))
-}
-
-/// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
-fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
-    if plan.output.format == Format::Table {
-        order.sort_by_key(|&index| reading_order(&kept.sockets[index]));
-    }
-    if let Some(sort) = plan.sort {
-        order.sort_by_cached_key(|&index| {
-            sort.column
-                .sort_key(&annotator.row(&kept.sockets[index], kept.details.get(index)))
-        });
-        if sort.descending {
-            order.reverse();
-        }
-    }
-    if plan.output.format == Format::Table {
-        order.sort_by_key(|&index| Group::of(&kept.sockets[index]));
-    }
-    order
-}
-
-fn table_options(plan: &ListPlan) -> TableOptions {
-    TableOptions {
-        columns: plan.columns.clone(),
-        timers: plan.timers,
-        extended: plan.extended,
-        header: plan.output.header,
-        width: plan.output.width.map(usize::from),
-        paint: plan.output.paint,
-    }
-}
-
-/// How it was read, for a document.
-pub(super) fn collection(report: &Report, annotator: &Annotator<'_>) -> Collection {
-    let mut gaps = report.gaps.clone();
-    gaps.extend(annotator.gaps());
-    Collection {
-        sources: report.sources.clone(),
-        gaps,
-    }
-}
-
-/// Counts the connections of a host whose listing does not show them all.
-fn count_connections(context: &Context) -> Result<Option<Verdict>, Error> {
-    let Ok(settings) = context.ephemeral_settings() else {
-        return Ok(None);
-    };
-    let request = Request {
-        tables: connection_tables(),
-        states: StateSet::ALL
-            .without(StateSet::LISTENING)
-            .without(StateSet::BOUND),
-        extensions: Extensions::None,
-        method: context.method,
-    };
-    let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
-    // What could not be read is said by the listing itself.
-    if collect(&context.host, &request, &mut hold).is_err() {
-        return Ok(None);
-    }
-    Ok(hold.counts.ephemeral.map(|count| count.verdict()))
 }

@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 
 use super::annotate::Annotator;
+use super::context::Context;
 use crate::analyze::Ephemeral;
-use crate::collect::{Batch, Flow, Receiver};
-use crate::model::{Row, Socket};
-use crate::render::{Csv, Plain, json_row};
+use crate::cli::plan::{Format, ListPlan};
+use crate::collect::{Batch, Flow, Receiver, Request};
+use crate::model::{Protocol, Row, Socket};
+use crate::render::{Csv, Plain, PlainOptions, json_row};
 
 /// Rows that are held back before the first is printed: the widths of plain fit them, and owners
 /// are looked for once they are known to exist. Most listings are shorter.
@@ -23,6 +25,33 @@ pub(super) enum Writer {
 }
 
 impl Writer {
+    /// The writer of a listing's format.
+    pub(super) fn new(context: &Context, plan: &ListPlan, request: &Request) -> Writer {
+        let header = plan.output.header;
+        match plan.output.format {
+            Format::Csv => Writer::Csv(Csv::new(
+                plan.columns
+                    .clone()
+                    .unwrap_or_else(|| Csv::default_columns(plan.needs_owners())),
+                header,
+            )),
+            Format::Jsonl => Writer::Jsonl(context.host.netns()),
+            Format::Plain | Format::Table | Format::Json => {
+                Writer::Plain(Plain::new(PlainOptions {
+                    header,
+                    netid: Protocol::ALL.iter().all(|protocol| {
+                        plan.tables.iter().any(|table| table.protocol == *protocol)
+                    }),
+                    state: !request.states.is_single(),
+                    port_names: !plan.numeric,
+                    timers: plan.timers,
+                    extended: plan.extended,
+                    columns: plan.columns.clone(),
+                }))
+            }
+        }
+    }
+
     /// Appends rows.
     pub(super) fn rows(&mut self, rows: &[Row<'_>], out: &mut Vec<u8>) {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Protocol, Table};
+use super::Table;
 
 /// The `what` of gaps that lose sockets.
 const SOCKETS: &str = "sockets";
@@ -23,6 +23,8 @@ pub enum Gap {
         tables: Vec<Table>,
         /// Why netlink did not serve.
         reason: String,
+        /// Whether bound TCP sockets were asked for, which are not in `/proc/net/tcp`.
+        bound: bool,
     },
     /// A table that could not be read at all.
     Unread {
@@ -173,13 +175,33 @@ impl Gap {
         }
     }
 
+    /// Takes another gap into this one where both say the same of different tables.
+    pub fn absorb(&mut self, other: &Gap) -> bool {
+        match (self, other) {
+            (
+                Gap::Fallback {
+                    tables,
+                    reason,
+                    bound,
+                },
+                Gap::Fallback {
+                    tables: more,
+                    reason: same,
+                    bound: also,
+                },
+            ) if reason == same => {
+                tables.extend(more);
+                *bound |= also;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether sockets themselves, rather than something about them, may be missing.
     pub fn loses_sockets(&self) -> bool {
         match self {
-            // Bound TCP sockets that do not listen are not in /proc/net/tcp.
-            Gap::Fallback { tables, .. } => {
-                tables.iter().any(|table| table.protocol == Protocol::Tcp)
-            }
+            Gap::Fallback { bound, .. } => *bound,
             Gap::Unread { .. } | Gap::Broken { .. } => true,
             Gap::Garbled { what, .. } => *what == SOCKETS,
             Gap::Owners { .. } | Gap::Unreadable { .. } | Gap::Unresolved { .. } => false,
@@ -214,12 +236,19 @@ impl fmt::Display for Gap {
                     cause.remedy()
                 )
             }
-            Gap::Fallback { tables, reason } => write!(
-                f,
-                "{} read from /proc/net ({reason}): bound sockets, v6only, devices and \
-                 listen limits are not told there",
-                list(tables)
-            ),
+            Gap::Fallback {
+                tables,
+                reason,
+                bound,
+            } => {
+                let lost = if *bound { "bound sockets, " } else { "" };
+                write!(
+                    f,
+                    "{} read from /proc/net ({reason}): {lost}v6only, devices and listen limits \
+                     are not told there",
+                    list(tables)
+                )
+            }
             Gap::Unread { table, reason } => write!(f, "{table} sockets cannot be read: {reason}"),
             Gap::Broken {
                 table,

@@ -75,14 +75,8 @@ impl Document {
         out.extend_from_slice(b"]}");
     }
 
-    /// Appends a whole list: `chunks` is called until it has no more rows to append.
-    pub fn list(
-        &self,
-        groups: &GroupCounts,
-        verdict: Option<&Verdict>,
-        out: &mut Vec<u8>,
-        mut chunks: impl FnMut(&mut Vec<u8>) -> std::io::Result<bool>,
-    ) -> std::io::Result<()> {
+    /// Appends a list up to where its sockets begin, which the caller writes with commas between.
+    pub fn open_list(&self, groups: &GroupCounts, verdict: Option<&Verdict>, out: &mut Vec<u8>) {
         self.open(out);
         out.extend_from_slice(b",\n\"groups\":{");
         for (index, (group, count)) in groups.iter().enumerate() {
@@ -96,9 +90,11 @@ impl Document {
         out.extend_from_slice(b"},\n\"ephemeral\":");
         push_verdict(out, verdict);
         out.extend_from_slice(b",\n\"sockets\":[");
-        while chunks(out)? {}
+    }
+
+    /// Appends the end of a list.
+    pub fn close_list(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"]}\n");
-        Ok(())
     }
 }
 

@@ -1,0 +1,199 @@
+//! A listing that is held whole before its first row is printed: tables, documents, sorted lists.
+
+use std::io::{self, Write};
+
+use super::annotate::{Annotator, Wants};
+use super::context::{Context, Error};
+use super::hold::Hold;
+use super::request::{connection_tables, sees_all_connections};
+use super::stream::Writer;
+use crate::analyze::{Ephemeral, EphemeralSettings, Group, GroupCounts, Verdict, reading_order};
+use crate::cli::plan::{Format, ListPlan};
+use crate::collect::{Batch, Report, Request, collect};
+use crate::filter::Query;
+use crate::model::{Gap, Row, Socket, StateSet};
+use crate::render::{self, Collection, TableOptions, verdict_line};
+use crate::wire::inet_diag::Extensions;
+
+/// The `schema` of a list.
+const SCHEMA: &str = "portstat.list.v1";
+/// Rows written at once.
+const CHUNK_LEN: usize = 1024;
+
+/// All that is to be printed, and what was learnt about it.
+pub(super) struct Held<'a> {
+    kept: Batch,
+    /// Indexes into `kept`, in the order of printing.
+    order: Vec<usize>,
+    annotator: Annotator<'a>,
+    report: Report,
+    verdict: Option<Verdict>,
+}
+
+impl<'a> Held<'a> {
+    /// Reads, joins and sorts.
+    pub(super) fn read(
+        context: &'a Context,
+        plan: &ListPlan,
+        request: &'a Request,
+        query: &Query,
+    ) -> Result<Held<'a>, Error> {
+        let pass = |socket: &Socket| query.accepts(socket);
+        let mut settings_gap = None;
+        let settings = context
+            .ephemeral_settings()
+            .map_err(|gap| settings_gap = Some(gap))
+            .ok();
+        let mut hold = Hold::new(&pass, settings.clone().map(Ephemeral::new));
+        let mut report = collect(&context.host, request, &mut hold)?;
+        let Hold { kept, counts, .. } = hold;
+
+        let is_table = plan.output.format == Format::Table;
+        let verdict = match (counts.ephemeral, settings) {
+            (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
+            (_, Some(settings)) if is_table => count_connections(context, settings),
+            _ => None,
+        };
+        // Only a table has a place for what is now missing.
+        report.gaps.extend(settings_gap.filter(|_| is_table));
+
+        let mut annotator = Annotator::new(&context.host, request, Wants::of(plan));
+        annotator.prepare(&kept.sockets);
+        Ok(Held {
+            order: order(plan, &kept, &annotator),
+            kept,
+            annotator,
+            report,
+            verdict,
+        })
+    }
+
+    /// Prints it; returns what it lacks, and how the ephemeral ports stand.
+    pub(super) fn print(
+        self,
+        context: &Context,
+        plan: &ListPlan,
+        request: &Request,
+    ) -> Result<(Vec<Gap>, Option<Verdict>), Error> {
+        let mut out = io::stdout().lock();
+        match plan.output.format {
+            Format::Table => self.table(plan, &mut out),
+            Format::Json => self.document(context, &mut out),
+            Format::Plain | Format::Csv | Format::Jsonl => {
+                self.rows(Writer::new(context, plan, request), &mut out)
+            }
+        }?;
+        out.flush()?;
+        Ok((self.gaps(), self.verdict))
+    }
+
+    fn row(&self, index: &usize) -> Row<'_> {
+        self.annotator
+            .row(&self.kept.sockets[*index], self.kept.details.get(*index))
+    }
+
+    fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = self.report.gaps.clone();
+        gaps.extend(self.annotator.gaps());
+        gaps
+    }
+
+    fn table(&self, plan: &ListPlan, out: &mut impl Write) -> io::Result<()> {
+        let rows: Vec<Row<'_>> = self.order.iter().map(|index| self.row(index)).collect();
+        let mut text = Vec::new();
+        if rows.is_empty() {
+            text.extend_from_slice(b"no sockets match\n");
+        }
+        render::table(&mut text, &rows, &table_options(plan));
+        if let Some(verdict) = &self.verdict {
+            verdict_line(&mut text, verdict, plan.output.paint);
+        }
+        out.write_all(&text)
+    }
+
+    fn document(&self, context: &Context, out: &mut impl Write) -> io::Result<()> {
+        let mut groups = GroupCounts::default();
+        self.kept.sockets.iter().for_each(|one| groups.add(one));
+        let mut document = context.document(SCHEMA);
+        document.collection = Collection {
+            sources: self.report.sources.clone(),
+            gaps: self.gaps(),
+        };
+        let mut text = Vec::new();
+        document.open_list(&groups, self.verdict.as_ref(), &mut text);
+        let netns = context.host.netns();
+        for (number, index) in self.order.iter().enumerate() {
+            if number > 0 {
+                text.extend_from_slice(b",\n");
+            }
+            render::json_row(&mut text, &self.row(index), netns);
+            if number % CHUNK_LEN == 0 {
+                out.write_all(&text)?;
+                text.clear();
+            }
+        }
+        document.close_list(&mut text);
+        out.write_all(&text)
+    }
+
+    fn rows(&self, mut writer: Writer, out: &mut impl Write) -> io::Result<()> {
+        let mut text = Vec::new();
+        for chunk in self.order.chunks(CHUNK_LEN) {
+            let rows: Vec<Row<'_>> = chunk.iter().map(|index| self.row(index)).collect();
+            writer.rows(&rows, &mut text);
+            out.write_all(&text)?;
+            text.clear();
+        }
+        writer.finish(&mut text);
+        out.write_all(&text)
+    }
+}
+
+/// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
+fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
+    let is_table = plan.output.format == Format::Table;
+    let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
+    if let Some(sort) = plan.sort {
+        order.sort_by_cached_key(|&index| {
+            sort.column
+                .sort_key(&annotator.row(&kept.sockets[index], kept.details.get(index)))
+        });
+        if sort.descending {
+            order.reverse();
+        }
+    } else if is_table {
+        order.sort_by_key(|&index| reading_order(&kept.sockets[index]));
+    }
+    if is_table {
+        order.sort_by_key(|&index| Group::of(&kept.sockets[index]));
+    }
+    order
+}
+
+fn table_options(plan: &ListPlan) -> TableOptions {
+    TableOptions {
+        columns: plan.columns.clone(),
+        timers: plan.timers,
+        extended: plan.extended,
+        header: plan.output.header,
+        width: plan.output.width.map(usize::from),
+        paint: plan.output.paint,
+    }
+}
+
+/// Counts the connections of a host whose listing does not show them all; `None` when they cannot
+/// be read.
+fn count_connections(context: &Context, settings: EphemeralSettings) -> Option<Verdict> {
+    let request = Request {
+        tables: connection_tables(),
+        states: StateSet::ALL
+            .without(StateSet::LISTENING)
+            .without(StateSet::BOUND),
+        extensions: Extensions::None,
+        method: context.method,
+    };
+    let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
+    // Why it cannot be read is said by the listing itself.
+    collect(&context.host, &request, &mut hold).ok()?;
+    hold.counts.ephemeral.map(|count| count.verdict())
+}

@@ -30,6 +30,21 @@ impl Batch {
         }
     }
 
+    /// Sorts it by table, UDP first and IPv4 first, and leaves all else as it is. A walk over both
+    /// families gives them mixed.
+    pub fn sort_by_table(&mut self) {
+        let in_order = self.sockets.is_sorted_by_key(Socket::table);
+        if in_order {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.sockets.len()).collect();
+        order.sort_by_key(|&index| self.sockets[index].table());
+        if !self.details.is_empty() {
+            self.details = order.iter().map(|&index| self.details[index]).collect();
+        }
+        self.sockets.sort_by_key(Socket::table);
+    }
+
     /// Cuts it to its first `length` rows.
     pub fn truncate(&mut self, length: usize) {
         self.sockets.truncate(length);

@@ -15,7 +15,7 @@ pub use batch::{Batch, Flow, Receiver};
 pub use names::{read_process, resolver, user_name};
 
 use crate::kernel::Host;
-use crate::model::{Gap, Protocol, Source, State, StateSet, Table};
+use crate::model::{Family, Gap, Protocol, Source, State, StateSet, Table};
 use crate::wire::inet_diag::Extensions;
 
 /// What to read.
@@ -52,6 +52,14 @@ pub struct Report {
     pub gaps: Vec<Gap>,
 }
 
+impl Report {
+    fn read_by_netlink(&mut self, walk: Walk) {
+        let tables = walk.tables().into_iter();
+        self.sources
+            .extend(tables.map(|table| (table, Source::Netlink)));
+    }
+}
+
 /// Nothing could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
@@ -73,9 +81,9 @@ pub fn collect(
     receiver: &mut impl Receiver,
 ) -> Result<Report, CollectError> {
     let mut report = Report::default();
-    for &table in &request.tables {
+    for walk in walks(request) {
         receiver.begin();
-        if let Flow::Enough = read_table(host, request, table, receiver, &mut report)? {
+        if let Flow::Enough = read_walk(host, request, walk, receiver, &mut report)? {
             break;
         }
     }
@@ -92,38 +100,108 @@ pub fn collect(
     Ok(report)
 }
 
-fn read_table(
+/// What one dump covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// A table.
+    One(Table),
+    /// TCP of both families.
+    Tcp,
+}
+
+impl Walk {
+    const fn protocol(self) -> Protocol {
+        match self {
+            Walk::One(table) => table.protocol,
+            Walk::Tcp => Protocol::Tcp,
+        }
+    }
+
+    fn covers(self, family: Family) -> bool {
+        match self {
+            Walk::One(table) => table.family == family,
+            Walk::Tcp => true,
+        }
+    }
+
+    fn tables(self) -> Vec<Table> {
+        match self {
+            Walk::One(table) => vec![table],
+            Walk::Tcp => Family::ALL
+                .map(|family| Table {
+                    protocol: Protocol::Tcp,
+                    family,
+                })
+                .to_vec(),
+        }
+    }
+}
+
+/// The fewest dumps that cover the tables, in their order.
+fn walks(request: &Request) -> Vec<Walk> {
+    let both = Walk::Tcp.tables();
+    let joined =
+        request.method != Method::Proc && both.iter().all(|table| request.tables.contains(table));
+    let mut walks: Vec<Walk> = Vec::new();
+    for &table in &request.tables {
+        if !joined || table.protocol != Protocol::Tcp {
+            walks.push(Walk::One(table));
+        } else if !walks.contains(&Walk::Tcp) {
+            walks.push(Walk::Tcp);
+        }
+    }
+    walks
+}
+
+fn read_walk(
     host: &Host,
     request: &Request,
-    table: Table,
+    walk: Walk,
     receiver: &mut impl Receiver,
     report: &mut Report,
 ) -> io::Result<Flow> {
-    if request.method == Method::Proc {
-        let reason = "asked for by PORTSTAT_COLLECTOR=proc".to_owned();
-        return read_proc(host, request, table, reason, receiver, report);
-    }
-    let reason = match netlink::read(host, request, table, receiver, &mut report.gaps)? {
-        netlink::Outcome::Read(flow) => {
-            report.sources.push((table, Source::Netlink));
-            return Ok(flow);
+    let refused = match request.method {
+        Method::Proc => "asked for by PORTSTAT_COLLECTOR=proc".to_owned(),
+        Method::Auto | Method::Netlink => {
+            match netlink::read(host, request, walk, receiver, &mut report.gaps)? {
+                netlink::Outcome::Read(flow) => {
+                    report.read_by_netlink(walk);
+                    return Ok(flow);
+                }
+                netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
+                    report.read_by_netlink(walk);
+                    report.gaps.push(Gap::Broken {
+                        tables: walk.tables(),
+                        rows,
+                        reason,
+                    });
+                    return Ok(Flow::More);
+                }
+                netlink::Outcome::Broken { reason, .. } => reason,
+                netlink::Outcome::Refused(reason) => reason,
+            }
         }
-        netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
-            report.sources.push((table, Source::Netlink));
-            report.gaps.push(Gap::Broken {
-                table,
-                rows,
-                reason,
-            });
+    };
+    let table = match walk {
+        Walk::One(table) => table,
+        Walk::Tcp => {
+            // The older request may be refused where the newer one is not.
+            for table in walk.tables() {
+                receiver.begin();
+                let one = Walk::One(table);
+                if read_walk(host, request, one, receiver, report)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
             return Ok(Flow::More);
         }
-        netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => reason,
     };
     if request.method == Method::Netlink {
+        let reason = refused;
         report.gaps.push(Gap::Unread { table, reason });
         return Ok(Flow::More);
     }
-    read_proc(host, request, table, reason, receiver, report)
+    read_proc(host, request, table, refused, receiver, report)
 }
 
 /// Reads a table out of `/proc/net`; `reason` says why not over netlink.

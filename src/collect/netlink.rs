@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::Request;
 use super::batch::{Batch, Flow, Receiver};
 use super::cookies::CookieSet;
-use crate::kernel::{Dump, Host};
-use crate::model::{Gap, Table};
+use super::{Request, Walk};
+use crate::kernel::Host;
+use crate::model::Gap;
 use crate::wire::inet_diag::{self, Extensions};
 use crate::wire::netlink::{Framed, Message, Messages};
 
@@ -27,54 +27,57 @@ pub(super) enum Outcome {
 enum Attempt {
     Complete,
     Enough,
-    /// The kernel says that rows may be missing.
-    Interrupted(&'static str),
+    /// Rows may be missing: the kernel says so, or did not say that it was all.
+    Interrupted,
 }
 
-/// Reads a table. Rows that came in an earlier attempt, or twice in one, are passed on once.
+/// Reads what a walk covers. Rows that came in an earlier attempt, or twice in one, are passed on
+/// once.
 pub(super) fn read(
     host: &Host,
     request: &Request,
-    table: Table,
+    walk: Walk,
     receiver: &mut impl Receiver,
     gaps: &mut Vec<Gap>,
 ) -> io::Result<Outcome> {
     let mut reader = Reader {
         request,
-        table,
+        walk,
         seen: CookieSet::default(),
         rows: 0,
         batch: Batch::default(),
         bad_rows: BadRows::default(),
     };
-    let mut reason = String::new();
-    let mut outcome = None;
+    let mut ended = Err(io::Error::from_raw_os_error(libc::EAGAIN));
     for _ in 0..MOST_ATTEMPTS {
-        match reader.attempt(host, receiver)? {
-            Ok(Attempt::Complete) => outcome = Some(Outcome::Read(Flow::More)),
-            Ok(Attempt::Enough) => outcome = Some(Outcome::Read(Flow::Enough)),
-            Ok(Attempt::Interrupted(why)) => {
-                reason = why.to_owned();
-                continue;
-            }
+        ended = reader.attempt(host, receiver)?;
+        match &ended {
+            Ok(Attempt::Interrupted) => {}
             // The kernel ran out of memory for an answer: what it lost can be had again.
-            Err(error) if is_passing(&error) => {
-                reason = error.to_string();
-                continue;
-            }
-            Err(error) => reason = error.to_string(),
+            Err(error) if is_passing(error) => {}
+            _ => break,
         }
-        break;
     }
-    reader.bad_rows.report(host, table, gaps);
-    Ok(outcome.unwrap_or(if reader.rows == 0 {
-        Outcome::Refused(reason)
-    } else {
-        Outcome::Broken {
-            rows: reader.rows,
-            reason,
+    reader.bad_rows.report(host, walk, gaps);
+    let rows = reader.rows;
+    Ok(match ended {
+        Ok(Attempt::Complete) => Outcome::Read(Flow::More),
+        Ok(Attempt::Enough) => Outcome::Read(Flow::Enough),
+        // Each attempt added what the ones before it missed; /proc would be no better.
+        Ok(Attempt::Interrupted) => {
+            gaps.push(Gap::Broken {
+                tables: walk.tables(),
+                rows,
+                reason: "the kernel interrupted the dump each time".to_owned(),
+            });
+            Outcome::Read(Flow::More)
         }
-    }))
+        Err(error) if rows == 0 => Outcome::Refused(error.to_string()),
+        Err(error) => Outcome::Broken {
+            rows,
+            reason: error.to_string(),
+        },
+    })
 }
 
 fn is_passing(error: &io::Error) -> bool {
@@ -86,7 +89,7 @@ fn is_passing(error: &io::Error) -> bool {
 
 struct Reader<'a> {
     request: &'a Request,
-    table: Table,
+    walk: Walk,
     seen: CookieSet,
     rows: u64,
     batch: Batch,
@@ -100,53 +103,58 @@ impl Reader<'_> {
         host: &Host,
         receiver: &mut impl Receiver,
     ) -> io::Result<io::Result<Attempt>> {
-        let request =
-            inet_diag::dump_request(self.table, self.request.states, self.request.extensions);
-        let mut dump = match host.dump(self.table.protocol, &request) {
+        let Request {
+            states, extensions, ..
+        } = *self.request;
+        let request = match self.walk {
+            Walk::One(table) => inet_diag::dump_request(table, states, extensions),
+            Walk::Tcp => inet_diag::tcp_request(states, extensions),
+        };
+        let dump = match host.dump(self.walk.protocol(), &request) {
             Ok(dump) => dump,
             Err(error) => return Ok(Err(error)),
         };
-        let mut chunk = Vec::new();
+        let recorded = dump.is_recorded();
         let mut ending = Ending::default();
-        loop {
-            match dump.next_chunk(&mut chunk) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return Ok(Err(error)),
-            }
+        let mut enough = false;
+        let read = dump.for_each(|chunk, base| -> io::Result<bool> {
+            ending.place = base;
             self.batch.clear();
-            let error = self.chunk(&chunk, dump.base(), &mut ending);
+            ending.error = self.chunk(chunk, base, &mut ending);
             if !self.batch.sockets.is_empty() {
                 self.rows += self.batch.sockets.len() as u64;
-                if receiver.rows(&self.batch)? == Flow::Enough {
-                    return Ok(Ok(Attempt::Enough));
-                }
+                enough = receiver.rows(&self.batch)? == Flow::Enough;
             }
-            if let Some(error) = error {
-                return Ok(Err(error));
-            }
-            if ending.done && !dump.is_recorded() {
-                break;
-            }
+            // A recording goes on after the end of a family.
+            let over = ending.error.is_some() || (ending.done && !recorded);
+            Ok(!enough && !over)
+        })?;
+        if enough {
+            return Ok(Ok(Attempt::Enough));
         }
-        Ok(Ok(self.judge(&dump, &ending)))
+        Ok(match read.err().or(ending.error.take()) {
+            Some(error) => Err(error),
+            None => Ok(self.judge(recorded, &ending)),
+        })
     }
 
-    fn judge(&mut self, dump: &Dump, ending: &Ending) -> Attempt {
-        if dump.is_recorded() {
-            // Nothing can be asked again of a recording; it can only be said.
-            if !ending.done {
-                self.bad_rows
-                    .add(dump.base(), || "ends in the middle of a dump".to_owned());
-            }
-            if ending.interrupted {
-                self.bad_rows
-                    .add(dump.base(), || "the kernel interrupted the dump".to_owned());
-            }
-            return Attempt::Complete;
+    fn judge(&mut self, recorded: bool, ending: &Ending) -> Attempt {
+        if !recorded {
+            return if ending.interrupted || !ending.done {
+                Attempt::Interrupted
+            } else {
+                Attempt::Complete
+            };
+        }
+        // Nothing can be asked again of a recording; it can only be said.
+        if !ending.done {
+            self.bad_rows
+                .add(ending.place, || "ends in the middle of a dump".to_owned());
         }
         if ending.interrupted {
-            return Attempt::Interrupted("the table kept changing during the dump");
+            self.bad_rows.add(ending.place, || {
+                "the kernel interrupted the dump".to_owned()
+            });
         }
         Attempt::Complete
     }
@@ -185,12 +193,12 @@ impl Reader<'_> {
     }
 
     fn row(&mut self, row: &[u8], place: u64) {
-        let socket = match inet_diag::socket(row, self.table.protocol) {
+        let socket = match inet_diag::socket(row, self.walk.protocol()) {
             Ok(socket) => socket,
             Err(error) => return self.bad_rows.add(place, || error.to_string()),
         };
         // A recording holds both families and all states.
-        if socket.family() != self.table.family || !self.request.states.contains(socket.state) {
+        if !self.walk.covers(socket.family()) || !self.request.states.contains(socket.state) {
             return;
         }
         if socket.cookie != 0 && !self.seen.insert(socket.cookie) {
@@ -208,6 +216,10 @@ impl Reader<'_> {
 struct Ending {
     done: bool,
     interrupted: bool,
+    /// The error that the kernel reported.
+    error: Option<io::Error>,
+    /// Offset of the last chunk in its recording.
+    place: u64,
 }
 
 /// Rows that made no sense: the first one's place and reason, and their number.
@@ -225,16 +237,16 @@ impl BadRows {
         }
     }
 
-    fn report(self, host: &Host, table: Table, gaps: &mut Vec<Gap>) {
+    fn report(self, host: &Host, walk: Walk, gaps: &mut Vec<Gap>) {
         let Some((place, reason)) = self.first else {
             return;
         };
         gaps.push(Gap::Garbled {
             what: "sockets",
             place: if host.is_recorded() {
-                format!("diag/{}.nlmsg", table.protocol)
+                format!("diag/{}.nlmsg", walk.protocol())
             } else {
-                format!("{table} dump")
+                format!("{} dump", walk.protocol())
             },
             first: format!("byte {place}"),
             count: self.count,

@@ -46,7 +46,10 @@ impl<'a> Held<'a> {
             .ok();
         let mut hold = Hold::new(&pass, settings.clone().map(Ephemeral::new));
         let mut report = collect(&context.host, request, &mut hold)?;
-        let Hold { kept, counts, .. } = hold;
+        let Hold {
+            mut kept, counts, ..
+        } = hold;
+        kept.sort_by_table();
 
         let is_table = plan.output.format == Format::Table;
         let verdict = match (counts.ephemeral, settings) {

@@ -124,6 +124,10 @@ impl<'a, W: Write> Stream<'a, W> {
     }
 
     fn print_stage(&mut self) -> io::Result<()> {
+        if !self.flowing {
+            // As in ss; of what comes later it cannot be known what is still to come.
+            self.stage.sort_by_table();
+        }
         let Batch { sockets, details } = &self.stage;
         self.annotator.prepare(sockets);
         let rows: Vec<Row<'_>> = sockets

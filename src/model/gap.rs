@@ -35,8 +35,8 @@ pub enum Gap {
     },
     /// A dump that ended early after rows of it were already printed.
     Broken {
-        /// The table.
-        table: Table,
+        /// The tables.
+        tables: Vec<Table>,
         /// Rows that had come.
         rows: u64,
         /// Why it ended.
@@ -146,8 +146,8 @@ impl Gap {
     pub fn place(&self) -> Option<String> {
         match self {
             Gap::Owners { .. } | Gap::Unresolved { .. } => None,
-            Gap::Fallback { tables, .. } => Some(list(tables)),
-            Gap::Unread { table, .. } | Gap::Broken { table, .. } => Some(table.to_string()),
+            Gap::Fallback { tables, .. } | Gap::Broken { tables, .. } => Some(list(tables)),
+            Gap::Unread { table, .. } => Some(table.to_string()),
             Gap::Garbled { place, first, .. } => Some(format!("{place} {first}")),
             Gap::Unreadable { place, .. } => Some(place.clone()),
         }
@@ -251,10 +251,14 @@ impl fmt::Display for Gap {
             }
             Gap::Unread { table, reason } => write!(f, "{table} sockets cannot be read: {reason}"),
             Gap::Broken {
-                table,
+                tables,
                 rows,
                 reason,
-            } => write!(f, "{table} dump broke off after {rows} sockets: {reason}"),
+            } => write!(
+                f,
+                "{} dump is not complete after {rows} sockets: {reason}",
+                list(tables)
+            ),
             Gap::Garbled {
                 place,
                 first,

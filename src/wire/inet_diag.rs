@@ -21,6 +21,10 @@ use crate::model::{
 pub const ROW_LEN: usize = 72;
 /// Attribute with the id of the socket's cgroup, newer than the constants of the crate.
 const INET_DIAG_CGROUP_ID: u16 = 21;
+/// Message type of the older request.
+const TCPDIAG_GETSOCK: u16 = 18;
+/// `struct inet_diag_req`: four bytes, a sockid of 48, states, and a word that is not read.
+const TCP_REQUEST_LEN: usize = 60;
 /// The sequence number of every request; each dump has a netlink socket of its own.
 const SEQUENCE: u32 = 1;
 
@@ -35,6 +39,16 @@ pub enum Extensions {
     All,
 }
 
+impl Extensions {
+    fn flags(self) -> ExtensionFlags {
+        match self {
+            Extensions::None => ExtensionFlags::empty(),
+            Extensions::Extended => ExtensionFlags::SHUTDOWN,
+            Extensions::All => ExtensionFlags::all(),
+        }
+    }
+}
+
 /// The request to dump the sockets of a table that are in one of the states.
 pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> Vec<u8> {
     let request = InetRequest {
@@ -43,11 +57,7 @@ pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> V
             Family::V6 => AF_INET6,
         },
         protocol: table.protocol.ip_number(),
-        extensions: match extensions {
-            Extensions::None => ExtensionFlags::empty(),
-            Extensions::Extended => ExtensionFlags::SHUTDOWN,
-            Extensions::All => ExtensionFlags::all(),
-        },
+        extensions: extensions.flags(),
         states: StateFlags::from_bits_retain(kernel_mask(table.protocol, states)),
         socket_id: match table.family {
             Family::V4 => SocketId::new_v4(),
@@ -62,6 +72,19 @@ pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> V
         SEQUENCE,
         &body,
     )
+}
+
+/// The request to dump the TCP sockets of both families in one walk over the kernel's table.
+///
+/// This is the request of before Linux 3.3 (`struct inet_diag_req`), which knows TCP only. The
+/// newer one is answered for one family at a time, and each answer walks the whole table.
+pub fn tcp_request(states: StateSet, extensions: Extensions) -> Vec<u8> {
+    let mut body = [0; TCP_REQUEST_LEN];
+    // idiag_family, idiag_src_len and idiag_dst_len are not read; the sockid stays empty.
+    body[3] = extensions.flags().bits();
+    let mask = kernel_mask(Protocol::Tcp, states);
+    body[52..56].copy_from_slice(&mask.to_ne_bytes());
+    netlink::framed(TCPDIAG_GETSOCK, NLM_F_REQUEST | NLM_F_DUMP, SEQUENCE, &body)
 }
 
 /// The mask to send. No TCP row is ever in CLOSE, but its bit makes the kernel walk every

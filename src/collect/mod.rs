@@ -14,6 +14,7 @@ use std::io;
 pub use batch::{Batch, Flow, Receiver};
 pub use names::{read_process, resolver, user_name};
 
+use crate::filter::Expression;
 use crate::kernel::Host;
 use crate::model::{Family, Gap, Protocol, Source, State, StateSet, Table};
 use crate::wire::inet_diag::Extensions;
@@ -29,6 +30,8 @@ pub struct Request {
     pub extensions: Extensions,
     /// By which way.
     pub method: Method,
+    /// Sockets that the kernel need not report; whoever asks judges the others again.
+    pub condition: Option<Expression>,
 }
 
 /// By which way tables are read.

@@ -7,6 +7,7 @@ use super::cookies::CookieSet;
 use super::{Request, Walk};
 use crate::kernel::Host;
 use crate::model::Gap;
+use crate::wire::bytecode;
 use crate::wire::inet_diag::{self, Extensions};
 use crate::wire::netlink::{Framed, Message, Messages};
 
@@ -43,6 +44,11 @@ pub(super) fn read(
     let mut reader = Reader {
         request,
         walk,
+        program: request
+            .condition
+            .as_ref()
+            .and_then(bytecode::compile)
+            .unwrap_or_default(),
         seen: CookieSet::default(),
         rows: 0,
         batch: Batch::default(),
@@ -55,6 +61,10 @@ pub(super) fn read(
             Ok(Attempt::Interrupted) => {}
             // The kernel ran out of memory for an answer: what it lost can be had again.
             Err(error) if is_passing(error) => {}
+            // A kernel that does not know an operation; the filter is applied here all the same.
+            Err(error) if is_refusal(error) && !reader.program.is_empty() => {
+                reader.program.clear();
+            }
             _ => break,
         }
     }
@@ -87,9 +97,14 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
+}
+
 struct Reader<'a> {
     request: &'a Request,
     walk: Walk,
+    program: Vec<u8>,
     seen: CookieSet,
     rows: u64,
     batch: Batch,
@@ -107,8 +122,8 @@ impl Reader<'_> {
             states, extensions, ..
         } = *self.request;
         let request = match self.walk {
-            Walk::One(table) => inet_diag::dump_request(table, states, extensions),
-            Walk::Tcp => inet_diag::tcp_request(states, extensions),
+            Walk::One(table) => inet_diag::dump_request(table, states, extensions, &self.program),
+            Walk::Tcp => inet_diag::tcp_request(states, extensions, &self.program),
         };
         let dump = match host.dump(self.walk.protocol(), &request) {
             Ok(dump) => dump,

@@ -4,16 +4,15 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error};
-use super::hold::Hold;
-use super::request::{connection_tables, sees_all_connections};
+use super::hold::{Hold, count_connections};
+use super::request::sees_all_connections;
 use super::stream::Writer;
-use crate::analyze::{Ephemeral, EphemeralSettings, Group, GroupCounts, Verdict, reading_order};
+use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
-use crate::model::{Gap, Row, Socket, StateSet};
+use crate::model::{Gap, Row, Socket};
 use crate::render::{self, Collection, TableOptions, verdict_line};
-use crate::wire::inet_diag::Extensions;
 
 /// The `schema` of a list.
 const SCHEMA: &str = "portstat.list.v1";
@@ -182,21 +181,4 @@ fn table_options(plan: &ListPlan) -> TableOptions {
         width: plan.output.width.map(usize::from),
         paint: plan.output.paint,
     }
-}
-
-/// Counts the connections of a host whose listing does not show them all; `None` when they cannot
-/// be read.
-fn count_connections(context: &Context, settings: EphemeralSettings) -> Option<Verdict> {
-    let request = Request {
-        tables: connection_tables(),
-        states: StateSet::ALL
-            .without(StateSet::LISTENING)
-            .without(StateSet::BOUND),
-        extensions: Extensions::None,
-        method: context.method,
-    };
-    let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
-    // Why it cannot be read is said by the listing itself.
-    collect(&context.host, &request, &mut hold).ok()?;
-    hold.counts.ephemeral.map(|count| count.verdict())
 }

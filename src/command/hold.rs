@@ -2,9 +2,12 @@
 
 use std::io;
 
-use crate::analyze::{Ephemeral, Summary};
-use crate::collect::{Batch, Flow, Receiver};
-use crate::model::Socket;
+use super::context::Context;
+use super::request::connection_tables;
+use crate::analyze::{Ephemeral, EphemeralSettings, Summary, Verdict};
+use crate::collect::{Batch, Flow, Receiver, Request, collect};
+use crate::model::{Socket, StateSet};
+use crate::wire::inet_diag::Extensions;
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
@@ -70,4 +73,22 @@ impl Receiver for Hold<'_> {
         }
         true
     }
+}
+
+/// Counts the connections of a host whose listing does not show them all; `None` when they cannot
+/// be read.
+pub(super) fn count_connections(context: &Context, settings: EphemeralSettings) -> Option<Verdict> {
+    let request = Request {
+        tables: connection_tables(),
+        states: StateSet::ALL
+            .without(StateSet::LISTENING)
+            .without(StateSet::BOUND),
+        extensions: Extensions::None,
+        method: context.method,
+        condition: None,
+    };
+    let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
+    // Why it cannot be read is said by the listing itself.
+    collect(&context.host, &request, &mut hold).ok()?;
+    hold.counts.ephemeral.map(|count| count.verdict())
 }

@@ -21,6 +21,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         states: StateSet::ALL,
         extensions: Extensions::None,
         method: context.method,
+        condition: None,
     };
     let settings = context.ephemeral_settings();
     let pass = |socket: &Socket| socket.is_listening();

@@ -144,7 +144,7 @@ impl Recording<'_> {
     }
 
     fn dump(&mut self, table: Table) -> io::Result<Vec<u8>> {
-        let request = inet_diag::dump_request(table, StateSet::ALL, Extensions::All);
+        let request = inet_diag::dump_request(table, StateSet::ALL, Extensions::All, &[]);
         let mut dump = self.host.dump(table.protocol, &request)?;
         let (mut all, mut chunk) = (Vec::new(), Vec::new());
         let mut done = false;

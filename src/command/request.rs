@@ -34,6 +34,7 @@ pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Requ
             Extensions::None
         },
         method: context.method,
+        condition: query.condition.clone(),
     }
 }
 
@@ -51,6 +52,7 @@ pub(super) fn connection_tables() -> Vec<Table> {
 /// Whether what was read tells how full the pools of ports are.
 pub(super) fn sees_all_connections(request: &Request) -> bool {
     request.states == StateSet::ALL
+        && request.condition.is_none()
         && connection_tables()
             .iter()
             .all(|table| request.tables.contains(table))

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::thread;
 
 use super::context::{Context, Error, Finish};
-use super::request::{query, request};
+use super::hold::count_connections;
+use super::request::{query, request, sees_all_connections};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
@@ -67,10 +68,11 @@ fn print(
     request: &Request,
     query: &Query,
 ) -> Result<bool, Error> {
+    let settings = context.ephemeral_settings().ok();
     let mut count = Count {
         query,
         summary: Summary::default(),
-        ephemeral: context.ephemeral_settings().ok().map(Ephemeral::new),
+        ephemeral: settings.clone().map(Ephemeral::new),
         before: None,
     };
     let report = collect(&context.host, request, &mut count)?;
@@ -79,7 +81,11 @@ fn print(
     if plan.quiet {
         return Ok(found);
     }
-    let verdict = count.ephemeral.as_ref().map(Ephemeral::verdict);
+    let verdict = match (&count.ephemeral, settings) {
+        (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
+        (_, Some(settings)) => count_connections(context, settings),
+        (_, None) => None,
+    };
     let header = plan.output.header;
     let mut out = Vec::new();
     match plan.output.format {

@@ -111,4 +111,14 @@ impl Prefix {
             None
         }
     }
+
+    /// The address, of which only the first bits count.
+    pub const fn addr(&self) -> IpAddr {
+        self.addr
+    }
+
+    /// How many bits count.
+    pub const fn length(&self) -> u8 {
+        self.length
+    }
 }

@@ -21,6 +21,10 @@ use crate::model::{
 pub const ROW_LEN: usize = 72;
 /// Attribute with the id of the socket's cgroup, newer than the constants of the crate.
 const INET_DIAG_CGROUP_ID: u16 = 21;
+/// Attribute of a request that holds a program.
+const INET_DIAG_REQ_BYTECODE: u16 = 1;
+/// Length and type, before the value of an attribute.
+const ATTRIBUTE_HEADER_LEN: usize = 4;
 /// Message type of the older request.
 const TCPDIAG_GETSOCK: u16 = 18;
 /// `struct inet_diag_req`: four bytes, a sockid of 48, states, and a word that is not read.
@@ -50,7 +54,14 @@ impl Extensions {
 }
 
 /// The request to dump the sockets of a table that are in one of the states.
-pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> Vec<u8> {
+///
+/// The kernel leaves out what `program` rejects; an empty one rejects nothing.
+pub fn dump_request(
+    table: Table,
+    states: StateSet,
+    extensions: Extensions,
+    program: &[u8],
+) -> Vec<u8> {
     let request = InetRequest {
         family: match table.family {
             Family::V4 => AF_INET,
@@ -66,6 +77,7 @@ pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> V
     };
     let mut body = vec![0; request.buffer_len()];
     request.emit(&mut body);
+    push_program(&mut body, program);
     netlink::framed(
         SOCK_DIAG_BY_FAMILY,
         NLM_F_REQUEST | NLM_F_DUMP,
@@ -78,13 +90,25 @@ pub fn dump_request(table: Table, states: StateSet, extensions: Extensions) -> V
 ///
 /// This is the request of before Linux 3.3 (`struct inet_diag_req`), which knows TCP only. The
 /// newer one is answered for one family at a time, and each answer walks the whole table.
-pub fn tcp_request(states: StateSet, extensions: Extensions) -> Vec<u8> {
-    let mut body = [0; TCP_REQUEST_LEN];
+pub fn tcp_request(states: StateSet, extensions: Extensions, program: &[u8]) -> Vec<u8> {
+    let mut body = vec![0; TCP_REQUEST_LEN];
     // idiag_family, idiag_src_len and idiag_dst_len are not read; the sockid stays empty.
     body[3] = extensions.flags().bits();
     let mask = kernel_mask(Protocol::Tcp, states);
     body[52..56].copy_from_slice(&mask.to_ne_bytes());
+    push_program(&mut body, program);
     netlink::framed(TCPDIAG_GETSOCK, NLM_F_REQUEST | NLM_F_DUMP, SEQUENCE, &body)
+}
+
+/// Appends a program as the attribute INET_DIAG_REQ_BYTECODE.
+fn push_program(body: &mut Vec<u8>, program: &[u8]) {
+    if program.is_empty() {
+        return;
+    }
+    let length = ATTRIBUTE_HEADER_LEN + program.len();
+    body.extend(u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes());
+    body.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
+    body.extend_from_slice(program);
 }
 
 /// The mask to send. No TCP row is ever in CLOSE, but its bit makes the kernel walk every
@@ -278,7 +302,7 @@ mod tests {
                 protocol,
                 family: Family::V4,
             };
-            let request = dump_request(table, states, Extensions::None);
+            let request = dump_request(table, states, Extensions::None, &[]);
             u32::from_ne_bytes([request[20], request[21], request[22], request[23]])
         };
         assert_ne!(mask(Protocol::Tcp, StateSet::ALL) & 1 << 13, 0);

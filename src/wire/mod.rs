@@ -2,6 +2,7 @@
 //!
 //! Pure: everything arrives as a slice, nothing is read here, and no input makes it panic.
 
+pub mod bytecode;
 pub mod inet_diag;
 pub mod netlink;
 pub mod passwd;

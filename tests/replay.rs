@@ -18,7 +18,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("tulp-resolved", &["-tulpr"]),
     ("table", &["-tuapo", "--format", "table"]),
     (
-        "table-narrow",
+        "table-colored",
         &["-tuape", "--format", "table", "--color", "always"],
     ),
     ("summary", &["-s"]),

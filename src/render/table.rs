@@ -190,7 +190,7 @@ impl Grid {
         });
         table.add_rows(self.cells[rows].iter().map(|cells| cells.iter()));
         for (column, &width) in table.column_iter_mut().zip(&self.widths) {
-            column.set_padding((0, 0));
+            column.set_padding((0, GAP as u16));
             let width = u16::try_from(width + GAP).unwrap_or(u16::MAX);
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
         }
@@ -210,4 +210,88 @@ fn push_line(out: &mut Vec<u8>, cells: &[String], widths: &[usize]) {
     }
     out.truncate(start + out[start..].trim_ascii_end().len());
     out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Endpoint, Holder, Owners, Process, Processes, Protocol, Queues, Socket, State,
+    };
+
+    fn drawn(comm: &str, width: Option<usize>) -> String {
+        let socket = Socket {
+            protocol: Protocol::Tcp,
+            state: State::Listen,
+            v6only: None,
+            local: Endpoint {
+                addr: "127.0.0.1".parse().unwrap(),
+                port: 80,
+            },
+            peer: Endpoint {
+                addr: "0.0.0.0".parse().unwrap(),
+                port: 0,
+            },
+            interface: 0,
+            queues: Queues::Backlog {
+                pending: 0,
+                max: Some(128),
+            },
+            timer: None,
+            uid: 0,
+            inode: 5,
+            cookie: 1,
+        };
+        let process = Process {
+            comm: comm.as_bytes().to_vec(),
+            ..Process::default()
+        };
+        let processes = Processes::from([(1, process.clone()), (2, process)]);
+        let holders = [Holder { pid: 1, fd: 3 }, Holder { pid: 2, fd: 3 }];
+        let row = Row {
+            owners: Owners::Known {
+                holders: &holders,
+                processes: &processes,
+            },
+            user: Some("root"),
+            ..Row::bare(&socket)
+        };
+        let mut out = Vec::new();
+        let options = TableOptions {
+            columns: None,
+            timers: false,
+            extended: false,
+            header: true,
+            width,
+            paint: Paint::Plain,
+        };
+        table(&mut out, &[row], &options);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_that_say_nothing_are_left_out() {
+        assert_eq!(
+            drawn("web", None),
+            "PROTO  SEND-Q  LOCAL         PROCESS   USER\n\
+             LISTEN 1\n\
+             tcp    128     127.0.0.1:80  web[1,2]  root\n"
+        );
+    }
+
+    #[test]
+    fn a_long_process_is_wrapped_and_touches_nothing() {
+        let text = drawn("a-rather-long-name", Some(50));
+        for line in text.lines() {
+            assert!(width(line.as_bytes()) <= 50, "{text}");
+        }
+        assert!(text.contains("  root\n"), "{text}");
+    }
+
+    #[test]
+    fn wide_characters_keep_columns_apart() {
+        let text = drawn("日本語", None);
+        assert!(text.contains("日本語[1,2]  root"), "{text}");
+        assert!(text.contains("PROCESS      USER"), "{text}");
+    }
 }

@@ -308,7 +308,7 @@ fn states(args: &ListArgs) -> StateSet {
         states = StateSet::ALL;
     }
     if states.is_empty() {
-        states = StateSet::CONNECTED;
+        states = StateSet::DEFAULT;
     }
     states
 }
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn states_are_those_of_ss() {
-        assert_eq!(list(&["-t"]).states, StateSet::CONNECTED);
+        assert_eq!(list(&["-t"]).states, StateSet::DEFAULT);
         assert_eq!(list(&["-tl"]).states, StateSet::LISTENING);
         assert_eq!(list(&["-ta"]).states, StateSet::ALL);
         assert_eq!(list(&["-tB"]).states, StateSet::BOUND);

@@ -34,6 +34,7 @@ impl Test {
                 comparison,
                 port,
             } => comparison.holds(end.of(socket).port, port),
+            Test::Family(family) => socket.family() == family,
             Test::Address { end, prefix, port } => {
                 let found = end.of(socket);
                 port.is_none_or(|port| port == found.port)
@@ -150,6 +151,8 @@ mod tests {
         check("dst != 10.1.2.3", false);
         check("src ::/0", false);
         check("dst ::/0", true);
+        check("src inet:127.0.0.1", true);
+        check("dst inet6:::ffff:10.1.2.3", false);
     }
 
     #[test]

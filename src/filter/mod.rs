@@ -16,7 +16,7 @@ mod parse;
 
 use std::net::IpAddr;
 
-use crate::model::StateSet;
+use crate::model::{Family, StateSet};
 
 pub use parse::{FilterError, parse};
 
@@ -54,6 +54,8 @@ pub enum Test {
         /// With which port.
         port: u16,
     },
+    /// `inet:` and `inet6:` before an address.
+    Family(Family),
     /// `src`, `dst`.
     Address {
         /// Of which end.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::lex::{Token, tokens};
 use super::{Comparison, End, Expression, Prefix, Query, Test};
-use crate::model::{State, StateSet};
+use crate::model::{Family, State, StateSet};
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;
@@ -200,7 +200,6 @@ impl<'a> Parser<'a> {
             return Err(self.error("an address, such as 10.0.0.0/8, [::1]:443 or 127.0.0.1:http"));
         };
         self.next += 1;
-        let test = Expression::Test(test);
         Ok(if negated {
             Expression::Not(Box::new(test))
         } else {
@@ -231,11 +230,16 @@ impl<'a> Parser<'a> {
     }
 
     /// `[FAM:]ADDR[/len][:PORT]`.
-    fn address(&self, end: End, text: &str) -> Option<Test> {
-        let text = ["inet:", "inet6:"]
-            .iter()
-            .find_map(|family| text.strip_prefix(family))
-            .unwrap_or(text);
+    fn address(&self, end: End, text: &str) -> Option<Expression> {
+        let families = [("inet:", Family::V4), ("inet6:", Family::V6)];
+        let named = families
+            .into_iter()
+            .find_map(|(name, family)| Some((text.strip_prefix(name)?, family)));
+        if let Some((rest, family)) = named {
+            let family = Expression::Test(Test::Family(family));
+            let address = self.address(end, rest)?;
+            return Some(Expression::And(Box::new(family), Box::new(address)));
+        }
         let (addr, port) = split_port(text)?;
         let port = match port {
             None | Some("*") => None,
@@ -246,7 +250,7 @@ impl<'a> Parser<'a> {
             "" | "*" => None,
             addr => Some(prefix(addr)?),
         };
-        Some(Test::Address { end, prefix, port })
+        Some(Expression::Test(Test::Address { end, prefix, port }))
     }
 }
 
@@ -343,7 +347,7 @@ mod tests {
         check_same("dport>=1024", "dport geq :1024");
         check_same("dport < 5 || sport > 6", "dport lt 5 or sport gt 6");
         check_same("! sport = 1 & dport != 2", "not sport = 1 and dport neq 2");
-        check_same("src = 10.0.0.1", "src inet:10.0.0.1/32");
+        check_same("src = 10.0.0.1", "src 10.0.0.1/32");
         check_same(
             "dst != [::1]:https",
             "not dst ne [::1]:443".trim_start_matches("not "),

@@ -113,11 +113,12 @@ impl StateSet {
     pub const ALL: StateSet = StateSet(u32::MAX);
     /// What `-l` asks for.
     pub const LISTENING: StateSet = StateSet::EMPTY.with(State::Listen).with(State::Close);
-    /// What is shown without `-a`, `-l` or a state filter.
+    /// ss's `connected`: all but listening and closed.
     pub const CONNECTED: StateSet = StateSet::ALL
         .without(StateSet::LISTENING)
-        .without(StateSet::BOUND)
-        .without(StateSet::EMPTY.with(State::TimeWait).with(State::SynRecv));
+        .without(StateSet::BOUND);
+    /// What is shown without `-a`, `-l` or a state filter.
+    pub const DEFAULT: StateSet = StateSet::CONNECTED.without(StateSet::BUCKET);
     /// Sockets the kernel keeps in small: half-open and TIME-WAIT.
     pub const BUCKET: StateSet = StateSet::EMPTY.with(State::SynRecv).with(State::TimeWait);
     /// What `-B` asks for.
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn connected_is_what_ss_shows_by_default() {
+    fn the_default_is_what_ss_shows() {
         for state in [
             State::Listen,
             State::Close,
@@ -197,7 +198,7 @@ mod tests {
             State::SynRecv,
             State::BoundInactive,
         ] {
-            assert!(!StateSet::CONNECTED.contains(state), "{state:?}");
+            assert!(!StateSet::DEFAULT.contains(state), "{state:?}");
         }
         for state in [
             State::Established,
@@ -205,7 +206,7 @@ mod tests {
             State::CloseWait,
             State::Unknown(40),
         ] {
-            assert!(StateSet::CONNECTED.contains(state), "{state:?}");
+            assert!(StateSet::DEFAULT.contains(state), "{state:?}");
         }
     }
 }

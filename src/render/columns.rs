@@ -357,10 +357,10 @@ fn push_timer_cell(out: &mut Vec<u8>, row: &Row<'_>) {
         return;
     };
     out.extend_from_slice(timer.kind.name().as_bytes());
-    out.push(b' ');
+    out.extend_from_slice(b", ");
     push_timer(out, timer.expires_ms);
     if timer.retransmits > 0 && timer.kind != TimerKind::Timewait {
-        out.extend_from_slice(b" x");
+        out.extend_from_slice(b", x");
         push_number(out, timer.retransmits);
     }
 }

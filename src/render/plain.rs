@@ -162,6 +162,7 @@ impl Plain {
                 if cells.text.len() == start {
                     cells.text.push(b'-');
                 }
+                close_up(&mut cells.text, start);
                 cells.end();
             }
             return;
@@ -231,6 +232,22 @@ impl Plain {
             }
         }
         out.push(b'\n');
+    }
+}
+
+/// Makes one word of the cell that begins at `start`, as scripts split on white space: blanks
+/// after a comma go, others are escaped.
+fn close_up(text: &mut Vec<u8>, start: usize) {
+    if !text[start..].contains(&b' ') {
+        return;
+    }
+    let cell = text.split_off(start);
+    for (index, &byte) in cell.iter().enumerate() {
+        match byte {
+            b' ' if index > 0 && cell[index - 1] == b',' => {}
+            b' ' => text.extend_from_slice(b"\\x20"),
+            other => text.push(other),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, AF_UNSPEC};
 
 use crate::filter::{Comparison, End, Expression, Test};
+use crate::model::Family;
 
 const JMP: u8 = 1;
 const S_GE: u8 = 2;
@@ -72,6 +73,9 @@ fn test(test: &Test) -> Vec<u8> {
             comparison,
             port,
         } => port_test(end, comparison, port),
+        // Every IPv6 address is in ::/0, and no other; 0.0.0.0/0 also has the v4-mapped ones.
+        Test::Family(Family::V6) => host_test(S_COND, AF_INET6, 0, None, &[0; 16]),
+        Test::Family(Family::V4) => not(self::test(&Test::Family(Family::V6))),
         Test::Address { end, prefix, port } => {
             let (family, length, octets) = match prefix.map(|prefix| (prefix.addr(), prefix)) {
                 None => (AF_UNSPEC, 0, Vec::new()),
@@ -82,21 +86,25 @@ fn test(test: &Test) -> Vec<u8> {
                     (AF_INET6, prefix.length(), addr.octets().to_vec())
                 }
             };
-            // struct inet_diag_hostcond: family, length, two bytes of padding, port or -1.
-            let mut operand = vec![family, length, 0, 0];
-            operand.extend(port.map_or(-1, i32::from).to_ne_bytes());
-            operand.extend(octets);
             let code = match end {
                 End::Local => S_COND,
                 End::Peer => D_COND,
             };
-            let length = OP_LEN + operand.len();
-            let mut program = Vec::new();
-            push_op(&mut program, code, length, length + OP_LEN);
-            program.extend(operand);
-            program
+            host_test(code, family, length, port, &octets)
         }
     }
+}
+
+fn host_test(code: u8, family: u8, length: u8, port: Option<u16>, octets: &[u8]) -> Vec<u8> {
+    // struct inet_diag_hostcond: family, length, two bytes of padding, port or -1, address.
+    let mut operand = vec![family, length, 0, 0];
+    operand.extend(port.map_or(-1, i32::from).to_ne_bytes());
+    operand.extend(octets);
+    let length = OP_LEN + operand.len();
+    let mut program = Vec::new();
+    push_op(&mut program, code, length, length + OP_LEN);
+    program.extend(operand);
+    program
 }
 
 fn port_test(end: End, comparison: Comparison, port: u16) -> Vec<u8> {
@@ -242,7 +250,8 @@ mod tests {
         });
         let addresses = (end(), prop::option::of(prefix), prop::option::of(port()))
             .prop_map(|(end, prefix, port)| Test::Address { end, prefix, port });
-        prop_oneof![ports, addresses]
+        let families = prop::sample::select(vec![Family::V4, Family::V6]).prop_map(Test::Family);
+        prop_oneof![ports, addresses, families]
             .prop_map(Expression::Test)
             .prop_recursive(5, 40, 2, |inner| {
                 let pair = (inner.clone(), inner.clone());

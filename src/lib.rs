@@ -47,6 +47,7 @@ use clap::Parser;
 
 use cli::{Args, Environment, Plan};
 use command::{Error, Finish};
+use render::escape::message;
 
 /// Runs the command line `args`, of which the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -54,7 +55,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too, and may meet a closed pipe.
-            let _ = error.print();
+            let _ = if error.use_stderr() {
+                let text = error.render().to_string();
+                std::io::stderr().write_all(message(&text).as_bytes())
+            } else {
+                error.print()
+            };
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -66,7 +72,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Finish::NoMatch) => ExitCode::from(1),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "portstat: {error}");
+            let text = message(&error.to_string());
+            let _ = writeln!(std::io::stderr(), "portstat: {text}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -148,6 +148,39 @@ fn a_recording_of_a_recording_is_the_same_again() {
     }
 }
 
+/// A dump longer than one read of the file, in which a family ends in the middle.
+#[test]
+fn a_long_recording_loses_nothing_when_it_is_recorded_again() {
+    use portstat::wire::netlink::framed;
+    let row = |family: u8, port: u16, cookie: u32| {
+        let mut row = [0; 72];
+        (row[0], row[1]) = (family, 10);
+        row[4..6].copy_from_slice(&port.to_be_bytes());
+        row[44..48].copy_from_slice(&cookie.to_ne_bytes());
+        framed(20, 2, 1, &row)
+    };
+    let mut dump = Vec::new();
+    let mut cookie = 0;
+    for (family, count) in [(2, 800), (10, 1200)] {
+        for port in 1..=count {
+            cookie += 1;
+            dump.extend(row(family, port, cookie));
+        }
+        dump.extend(framed(3, 2, 1, &[0; 4]));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (first, again) = (folder.path().join("first"), folder.path().join("again"));
+    fs::create_dir_all(first.join("diag")).unwrap();
+    fs::write(first.join("diag/tcp.nlmsg"), &dump).unwrap();
+    let recorded = portstat(&first, &["record", again.to_str().unwrap()], None);
+    assert!(
+        told(&recorded).starts_with("recorded 2000 sockets"),
+        "{}",
+        told(&recorded)
+    );
+    assert_eq!(fs::read(again.join("diag/tcp.nlmsg")).unwrap(), dump);
+}
+
 #[test]
 fn a_redacted_recording_keeps_its_shape_and_nothing_else() {
     let from = fixtures().join("hosts/web-server");

@@ -134,14 +134,9 @@ pub enum UsageError {
     /// `PORTSTAT_COLLECTOR` is neither.
     #[error("PORTSTAT_COLLECTOR is {0:?}; expected netlink or proc")]
     Collector(String),
-    /// A format that the command does not have.
-    #[error("{command} has no format {format}")]
-    Format {
-        /// The command.
-        command: &'static str,
-        /// The format.
-        format: &'static str,
-    },
+    /// An interval that is none.
+    #[error("-c: {0}")]
+    Interval(String),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),
@@ -241,7 +236,7 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
     }
     let tables = tables(&args);
     let states = states(&args);
-    let (interval, filter) = interval(args.continuous, args.filter);
+    let (interval, filter) = interval(args.continuous, args.filter)?;
     Ok(ListPlan {
         output,
         tables,
@@ -263,15 +258,17 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
 fn interval(
     continuous: Option<Seconds>,
     mut filter: Vec<String>,
-) -> (Option<Duration>, Vec<String>) {
+) -> Result<(Option<Duration>, Vec<String>), UsageError> {
     let Some(mut seconds) = continuous else {
-        return (None, filter);
+        return Ok((None, filter));
     };
-    if let Some(Ok(named)) = filter.first().map(|word| word.parse()) {
-        seconds = named;
-        filter.remove(0);
+    if filter
+        .first()
+        .is_some_and(|word| word.parse::<f64>().is_ok())
+    {
+        seconds = filter.remove(0).parse().map_err(UsageError::Interval)?;
     }
-    (Some(seconds.duration()), filter)
+    Ok((Some(seconds.duration()), filter))
 }
 
 /// UDP before TCP, IPv4 before IPv6, as in ss. No flag is every flag.
@@ -349,7 +346,7 @@ impl ListPlan {
         match self.output.format {
             Format::Json | Format::Jsonl => true,
             Format::Csv if self.columns.is_none() => true,
-            Format::Table if self.columns.is_none() => self.processes || self.extended,
+            Format::Table if self.columns.is_none() => true,
             _ => self.named_columns().any(|column| column == Column::User),
         }
     }

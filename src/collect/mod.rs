@@ -180,8 +180,9 @@ fn read_walk(
                     });
                     return Ok(Flow::More);
                 }
-                netlink::Outcome::Broken { reason, .. } => reason,
-                netlink::Outcome::Refused(reason) => reason,
+                netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => {
+                    format!("netlink: {reason}")
+                }
             }
         }
     };
@@ -231,14 +232,11 @@ fn read_proc(
         proc_net::Outcome::Absent if proc_net::ipv6_is_absent(host, table) => {}
         proc_net::Outcome::Absent => report.gaps.push(Gap::Unread {
             table,
-            reason: format!(
-                "netlink: {reason}; /proc/net/{}: not there",
-                table.proc_name()
-            ),
+            reason: format!("{reason}; /proc/net/{}: not there", table.proc_name()),
         }),
         proc_net::Outcome::Unreadable(error) => report.gaps.push(Gap::Unread {
             table,
-            reason: format!("netlink: {reason}; {error}"),
+            reason: format!("{reason}; /proc/net/{}: {error}", table.proc_name()),
         }),
     }
     Ok(Flow::More)

@@ -133,7 +133,7 @@ impl Reader<'_> {
         let mut ending = Ending::default();
         let mut enough = false;
         let read = dump.for_each(|chunk, base| -> io::Result<bool> {
-            ending.place = base;
+            ending.place = base + chunk.len() as u64;
             self.batch.clear();
             ending.error = self.chunk(chunk, base, &mut ending);
             if !self.batch.sockets.is_empty() {
@@ -233,7 +233,7 @@ struct Ending {
     interrupted: bool,
     /// The error that the kernel reported.
     error: Option<io::Error>,
-    /// Offset of the last chunk in its recording.
+    /// How far the recording was read.
     place: u64,
 }
 
@@ -258,11 +258,7 @@ impl BadRows {
         };
         gaps.push(Gap::Garbled {
             what: "sockets",
-            place: if host.is_recorded() {
-                format!("diag/{}.nlmsg", walk.protocol())
-            } else {
-                format!("{} dump", walk.protocol())
-            },
+            place: host.dump_name(walk.protocol()),
             first: format!("byte {place}"),
             count: self.count,
             reason,

@@ -235,25 +235,30 @@ impl<'h> Annotator<'h> {
 
 impl Holders {
     fn scan(host: &Host) -> Holders {
+        let no_processes = if host.is_recorded() {
+            HiddenCause::NotRecorded
+        } else {
+            HiddenCause::NoProc
+        };
         let (index, limit) = match scan_holders(&host.path("proc"), host.is_recorded()) {
             Ok(scan) => {
-                let limit = match Visibility::of(host) {
-                    _ if scan.processes == 0 && host.is_recorded() => {
-                        Some(HiddenCause::NotRecorded)
+                let limit = if scan.processes == 0 {
+                    Some(no_processes)
+                } else if scan.unreadable.is_empty() {
+                    match Visibility::of(host) {
+                        Visibility::Limited(cause) => Some(cause),
+                        Visibility::Full => None,
                     }
-                    _ if !scan.unreadable.is_empty() && host.is_root() => {
-                        Some(HiddenCause::Protected)
-                    }
-                    _ if !scan.unreadable.is_empty() => Some(HiddenCause::Permission),
-                    Visibility::Limited(cause) => Some(cause),
-                    Visibility::Full => None,
+                } else if host.is_recorded() {
+                    Some(HiddenCause::PermissionThen)
+                } else if host.is_root() {
+                    Some(HiddenCause::Protected)
+                } else {
+                    Some(HiddenCause::Permission)
                 };
                 (HolderIndex::new(scan.holders), limit)
             }
-            Err(_) if host.is_recorded() => {
-                (HolderIndex::default(), Some(HiddenCause::NotRecorded))
-            }
-            Err(_) => (HolderIndex::default(), Some(HiddenCause::NoProc)),
+            Err(_) => (HolderIndex::default(), Some(no_processes)),
         };
         Holders {
             index,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::analyze::EphemeralSettings;
@@ -11,6 +12,7 @@ use crate::filter::FilterError;
 use crate::kernel::{Host, HostError};
 use crate::model::Gap;
 use crate::render::Document;
+use crate::render::escape::{message, terminal};
 use crate::wire::sysctl;
 
 /// How a run ended that could do its job.
@@ -32,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// The recording cannot be used.
-    #[error(transparent)]
+    #[error("{}", message(&.0.to_string().replace('\n', "\\n")))]
     Host(#[from] HostError),
     /// Nothing could be read.
     #[error("{0}")]
@@ -73,7 +75,7 @@ impl From<CollectError> for Error {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The folder cannot be made or written to.
-    #[error("cannot record into {}: {error}", dir.display())]
+    #[error("cannot record into {}: {error}", terminal(dir.as_os_str().as_bytes()))]
     Write {
         /// The folder.
         dir: PathBuf,
@@ -108,7 +110,7 @@ impl Context {
     pub(super) fn warn(&mut self, warning: String) {
         if !self.warned.contains(&warning) {
             // There is nobody left to tell when stderr is closed.
-            let _ = writeln!(io::stderr(), "portstat: {warning}");
+            let _ = writeln!(io::stderr(), "portstat: {}", message(&warning));
             self.warned.insert(warning);
         }
     }

@@ -96,7 +96,15 @@ fn meta(
         kernel: host.kernel_release(),
         taken_at,
         netns: host.netns(),
-        interfaces: host.interface_names(),
+        interfaces: host
+            .interface_names()
+            .into_iter()
+            .map(|(index, name)| match name.as_str() {
+                // Everybody's loopback is lo.
+                "lo" => (index, name),
+                _ => (index, replaced("interface", name)),
+            })
+            .collect(),
         cgroups: host
             .cgroup_paths()
             .into_iter()
@@ -134,6 +142,10 @@ impl Recording<'_> {
                     }
                     Err(error) => self.left_out.push(format!("diag of {table}: {error}")),
                 }
+                // A recording answers with all it has of the protocol.
+                if self.host.is_recorded() {
+                    break;
+                }
             }
             if !messages.is_empty() {
                 self.recorder
@@ -149,7 +161,7 @@ impl Recording<'_> {
         let (mut all, mut chunk) = (Vec::new(), Vec::new());
         let mut done = false;
         let mut rows = 0;
-        while !done && dump.next_chunk(&mut chunk)? {
+        while (!done || dump.is_recorded()) && dump.next_chunk(&mut chunk)? {
             for framed in Messages::new(&chunk) {
                 match framed.map(|framed| framed.message) {
                     Ok(Message::Row(_)) => rows += 1,
@@ -293,7 +305,7 @@ impl Recording<'_> {
 
     /// Names of ports, users and hosts.
     fn names(&mut self) -> io::Result<()> {
-        self.copy("etc/services")?;
+        self.copy_unless_redacted("etc/services")?;
         self.copy_unless_redacted("etc/hosts")?;
         let Some(redactor) = &mut self.redactor else {
             return self.copy("etc/passwd");

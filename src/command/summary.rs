@@ -18,8 +18,11 @@ const SCHEMA: &str = "portstat.summary.v1";
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
     let request = request(context, plan, &query);
+    let mut plan = plan.clone();
     loop {
-        let found = print(context, plan, &request, &query)?;
+        let found = print(context, &plan, &request, &query)?;
+        // One file of CSV has one header.
+        plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
             Some(interval) => thread::sleep(interval),
             None if plan.quiet && !found => return Ok(Finish::NoMatch),

@@ -240,49 +240,51 @@ impl<'a> Parser<'a> {
             let address = self.address(end, rest)?;
             return Some(Expression::And(Box::new(family), Box::new(address)));
         }
-        let (addr, port) = split_port(text)?;
+        let (addr, length, port) = split_port(text)?;
+        let prefix = match (addr, length) {
+            ("", None) if port.is_none() => return None,
+            ("" | "*", None) => None,
+            _ => Some(prefix(addr, length)?),
+        };
         let port = match port {
             None | Some("*") => None,
             Some(port) => Some(self.port(port)?),
-        };
-        let prefix = match addr {
-            "" if port.is_none() => return None,
-            "" | "*" => None,
-            addr => Some(prefix(addr)?),
         };
         Some(Expression::Test(Test::Address { end, prefix, port }))
     }
 }
 
-/// Splits `ADDR:PORT`, in which an IPv6 address with a port stands in brackets.
-fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
-    if let Some(bracketed) = text.strip_prefix('[') {
-        let (addr, rest) = bracketed.split_once(']')?;
-        // Both [::1]:80 and [fe80::]/10 are written.
-        return match rest.strip_prefix(':') {
-            Some(port) => Some((addr, Some(port))),
-            None if rest.is_empty() => Some((addr, None)),
-            None => None,
-        };
-    }
+/// Splits `ADDR[/len][:PORT]`, in which an IPv6 address with a port stands in brackets, into the
+/// address, its length and the port.
+fn split_port(text: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
     let colons = text.bytes().filter(|&byte| byte == b':').count();
-    match text.split_once(':') {
-        Some((addr, port)) if colons == 1 => Some((addr, Some(port))),
-        _ => Some((text, None)),
+    let (addr, rest) = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?,
+        None => {
+            let end = text.find(['/', ':']).filter(|_| colons < 2);
+            text.split_at(end.or(text.find('/')).unwrap_or(text.len()))
+        }
+    };
+    let (length, port) = match rest.split_once(':') {
+        Some((length, port)) => (length, Some(port)),
+        None => (rest, None),
+    };
+    match length {
+        "" => Some((addr, None, port)),
+        _ => Some((addr, Some(length.strip_prefix('/')?), port)),
     }
 }
 
-fn prefix(text: &str) -> Option<Prefix> {
-    let (addr, length) = match text.split_once('/') {
-        Some((addr, length)) => (addr, Some(length.parse().ok()?)),
-        None => (text, None),
-    };
+fn prefix(addr: &str, length: Option<&str>) -> Option<Prefix> {
     let addr: IpAddr = addr.parse().ok()?;
     let whole = match addr {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,
     };
-    Prefix::new(addr, length.unwrap_or(whole))
+    match length {
+        Some(length) => Prefix::new(addr, length.parse().ok()?),
+        None => Prefix::new(addr, whole),
+    }
 }
 
 /// The states of a name: ss's long names, the names it prints, and its words for several.
@@ -352,6 +354,18 @@ mod tests {
             "dst != [::1]:https",
             "not dst ne [::1]:443".trim_start_matches("not "),
         );
+    }
+
+    #[test]
+    fn addresses_with_and_without_brackets() {
+        check_same("dst [fe80::]/10", "dst fe80::/10");
+        check_same("dst [fe80::]/10:https", "dst [fe80::]/10:443");
+        check_same("src 10.0.0.0/8:443", "src = 10.0.0.0/8:https");
+        check_same("src *:443", "src :443");
+        check_same("dst *", "dst :*");
+        check_error("dst [::1", 5, "an address");
+        check_error("dst [::1]x", 5, "an address");
+        check_error("dst /8", 5, "an address");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
@@ -50,15 +49,15 @@ impl Dump {
         })
     }
 
-    pub(super) fn recorded(path: &Path) -> io::Result<Dump> {
-        Ok(Dump {
+    pub(super) const fn recorded(file: File) -> Dump {
+        Dump {
             source: Source::Recorded {
-                file: File::open(path)?,
+                file,
                 rest: Vec::new(),
                 next: 0,
             },
             base: 0,
-        })
+        }
     }
 
     /// Reads the next chunk; `false` when there is none. Whether the dump was complete then is

@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dump::Dump;
-use super::recording::{HostError, Recording};
+use super::recording::{HostError, Recording, TEXT_LIMIT};
 use crate::model::Protocol;
-
-/// No text file of `/proc` or `/etc` that is read whole is anywhere near this long.
-const TEXT_LIMIT: u64 = 16 << 20;
 
 /// Where everything is read from.
 #[derive(Debug)]
@@ -42,15 +39,10 @@ impl Host {
 
     /// Opens a file by its name on the machine.
     pub fn open(&self, name: &str) -> io::Result<File> {
-        let path = self.path(name);
-        // A recording comes from anywhere: a pipe or device in it would block or never end.
-        if self.is_recorded() && !path.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a regular file",
-            ));
+        match self {
+            Host::Live => File::open(self.path(name)),
+            Host::Recorded(recording) => recording.open_file(name),
         }
-        File::open(path)
     }
 
     /// Reads a file whole.
@@ -65,7 +57,15 @@ impl Host {
     pub fn dump(&self, protocol: Protocol, request: &[u8]) -> io::Result<Dump> {
         match self {
             Host::Live => Dump::live(request),
-            Host::Recorded(recording) => Dump::recorded(&recording.diag_file(protocol)?),
+            Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
+        }
+    }
+
+    /// What a sock_diag dump of a protocol is called where its damage is told.
+    pub fn dump_name(&self, protocol: Protocol) -> String {
+        match self {
+            Host::Live => format!("{protocol} dump"),
+            Host::Recorded(recording) => recording.diag_name(protocol),
         }
     }
 

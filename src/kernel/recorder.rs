@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// A recording that is being made.
@@ -15,7 +15,11 @@ pub struct Recorder {
 impl Recorder {
     /// Makes the folder; one that is there must be empty, so that nothing is mixed.
     pub fn create(root: &Path) -> io::Result<Recorder> {
-        fs::create_dir_all(root)?;
+        // Command lines and addresses are nobody else's business.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)?;
         if fs::read_dir(root)?.next().is_some() {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,

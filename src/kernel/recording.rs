@@ -1,8 +1,8 @@
 //! A recording on disk: where its parts are, and its `meta.json`.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::model::{HiddenCause, Protocol};
 
+/// No text file that is read whole is anywhere near this long.
+pub(super) const TEXT_LIMIT: u64 = 16 << 20;
 /// The `schema` of `meta.json`.
 pub const RECORDING_SCHEMA: &str = "portstat.recording.v1";
 
@@ -98,11 +100,26 @@ impl Recording {
                 path: path.to_owned(),
             });
         };
-        let meta = fs::read(path.join("meta.json"))
-            .ok()
-            .and_then(|text| Meta::parse(&text))
-            .unwrap_or_else(Meta::unknown);
-        Ok(Recording { layout, meta })
+        let mut recording = Recording {
+            layout,
+            meta: Meta::unknown(),
+        };
+        let mut text = Vec::new();
+        if let Ok(file) = recording.open_file("meta.json")
+            && file.take(TEXT_LIMIT).read_to_end(&mut text).is_ok()
+            && let Some(meta) = Meta::parse(&text)
+        {
+            recording.meta = meta;
+        }
+        Ok(recording)
+    }
+
+    /// Opens a file by its name on the machine.
+    pub(super) fn open_file(&self, name: &str) -> io::Result<File> {
+        let root = match &self.layout {
+            Layout::Folder(root) | Layout::Proc(root) | Layout::Diag(root) => root,
+        };
+        open_below(root, &self.path(name))
     }
 
     /// The path of a file by its name on the machine.
@@ -118,24 +135,51 @@ impl Recording {
         }
     }
 
-    /// The raw messages of a protocol.
-    pub(super) fn diag_file(&self, protocol: Protocol) -> io::Result<PathBuf> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "not in the recording");
-        let path = match &self.layout {
-            Layout::Folder(root) => root.join(format!("diag/{}.nlmsg", protocol.name())),
-            Layout::Diag(file) if protocol == Protocol::Tcp => file.clone(),
-            Layout::Diag(_) | Layout::Proc(_) => return Err(missing()),
-        };
-        match fs::metadata(&path) {
-            Ok(kind) if kind.is_file() => Ok(path),
-            Ok(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a regular file",
-            )),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
-            Err(error) => Err(error),
+    /// The file with the raw messages of a protocol, for people.
+    pub(super) fn diag_name(&self, protocol: Protocol) -> String {
+        match &self.layout {
+            Layout::Diag(file) => file.display().to_string(),
+            Layout::Folder(_) | Layout::Proc(_) => format!("diag/{}.nlmsg", protocol.name()),
         }
     }
+
+    /// Opens the raw messages of a protocol.
+    pub(super) fn open_diag(&self, protocol: Protocol) -> io::Result<File> {
+        match &self.layout {
+            Layout::Folder(root) => {
+                open_below(root, &root.join(format!("diag/{}.nlmsg", protocol.name())))
+            }
+            Layout::Diag(file) if protocol == Protocol::Tcp => File::open(file),
+            Layout::Diag(_) | Layout::Proc(_) => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "not in the recording",
+            )),
+        }
+    }
+}
+
+/// Opens a regular file below `root`. A recording comes from anywhere: a pipe or device in it would
+/// block or never end, and a link may lead to what is nobody's business.
+fn open_below(root: &Path, path: &Path) -> io::Result<File> {
+    let path = path.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            io::Error::new(io::ErrorKind::NotFound, "not in the recording")
+        }
+        _ => error,
+    })?;
+    if !path.starts_with(root.canonicalize()?) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "a link out of the recording",
+        ));
+    }
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a regular file",
+        ));
+    }
+    File::open(path)
 }
 
 impl Meta {
@@ -164,7 +208,7 @@ impl Meta {
             cgroups: by_number(object.get("cgroups")),
             hidden: match text("hidden_processes").as_deref() {
                 None if object.contains_key("hidden_processes") => None,
-                Some("permission") => Some(HiddenCause::Permission),
+                Some("permission") => Some(HiddenCause::PermissionThen),
                 Some("hidepid") => Some(HiddenCause::Hidepid),
                 Some("pid-namespace") => Some(HiddenCause::PidNamespace),
                 _ => Some(HiddenCause::NotRecorded),

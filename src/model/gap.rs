@@ -76,6 +76,8 @@ pub enum Gap {
 pub enum HiddenCause {
     /// Processes whose descriptors we may not read.
     Permission,
+    /// Processes whose descriptors could not be read when the recording was made.
+    PermissionThen,
     /// Processes whose descriptors not even this root may read.
     Protected,
     /// `/proc` is mounted so that others' processes are not listed.
@@ -94,7 +96,9 @@ impl HiddenCause {
     /// The reason in JSON.
     pub const fn name(self) -> &'static str {
         match self {
-            HiddenCause::Permission | HiddenCause::Protected => "permission",
+            HiddenCause::Permission | HiddenCause::PermissionThen | HiddenCause::Protected => {
+                "permission"
+            }
             HiddenCause::Hidepid => "hidepid",
             HiddenCause::PidNamespace => "pid-namespace",
             HiddenCause::Vanished => "vanished",
@@ -106,7 +110,8 @@ impl HiddenCause {
     /// What to do about it.
     pub const fn remedy(self) -> &'static str {
         match self {
-            HiddenCause::Permission => "run as root or with CAP_SYS_PTRACE",
+            HiddenCause::Permission => "run as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+            HiddenCause::PermissionThen => "record as root",
             HiddenCause::Protected => "run with every capability, outside of any container",
             HiddenCause::Hidepid => "run as root, or join the group of /proc's gid= option",
             HiddenCause::PidNamespace => "run in the host's pid namespace",
@@ -170,7 +175,7 @@ impl Gap {
     pub const fn remedy(&self) -> Option<&'static str> {
         match self {
             Gap::Owners { cause, .. } => Some(cause.remedy()),
-            Gap::Unresolved { .. } => Some("use -n"),
+            Gap::Unresolved { .. } => Some("leave out -r"),
             _ => None,
         }
     }
@@ -221,6 +226,7 @@ impl fmt::Display for Gap {
                 let sockets = if *count == 1 { "socket" } else { "sockets" };
                 let why = match cause {
                     HiddenCause::Permission => "their processes may not be read",
+                    HiddenCause::PermissionThen => "their processes were not readable then",
                     HiddenCause::Protected => "some processes are closed even to this root",
                     HiddenCause::Hidepid => "/proc hides other users' processes",
                     HiddenCause::PidNamespace => {
@@ -279,7 +285,7 @@ impl fmt::Display for Gap {
             } => write!(f, "no {what}: {place}: {reason}"),
             Gap::Unresolved { count } => write!(
                 f,
-                "{count} addresses did not resolve in time and are shown as numbers (use -n)"
+                "{count} addresses did not resolve in time and are shown as numbers (leave out -r)"
             ),
         }
     }

@@ -220,7 +220,7 @@ impl Column {
         match self {
             Column::RecvQ | Column::SendQ => cell == b"0",
             Column::Peer => row.socket.peer.is_none(),
-            Column::Process => cell == b"-",
+            Column::Process => cell.is_empty() || cell == b"-",
             _ => cell.is_empty(),
         }
     }

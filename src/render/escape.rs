@@ -11,6 +11,20 @@ pub fn terminal(text: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// A message of ours that quotes the system or the command line: lines stay lines, all other
+/// control characters are escaped.
+pub fn message(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && (c.is_control() || is_deceptive(c)) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Appends what [`terminal`] returns.
 pub fn push_terminal(out: &mut Vec<u8>, text: &[u8]) {
     if text.iter().all(|&byte| is_plain(byte)) {
@@ -102,6 +116,14 @@ mod tests {
         assert_eq!(terminal(b"\xff\xc3"), r"\xff\xc3");
         assert_eq!(terminal("Müller 日本".as_bytes()), "Müller 日本");
         assert_eq!(terminal("\u{9b}2J\u{202e}".as_bytes()), r"\u{9b}2J\u{202e}");
+    }
+
+    #[test]
+    fn messages_keep_their_lines_and_nothing_else() {
+        assert_eq!(
+            message("a\n  \x1b[2J\r\u{202e}b"),
+            "a\n  \\u{1b}[2J\\r\\u{202e}b"
+        );
     }
 
     proptest! {

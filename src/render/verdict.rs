@@ -28,7 +28,7 @@ fn push_findings(text: &mut Vec<u8>, verdict: &Verdict) {
     let Verdict {
         capacity, percent, ..
     } = verdict;
-    let range = format!("{}–{}", verdict.range.first(), verdict.range.last());
+    let range = format!("{}-{}", verdict.range.first(), verdict.range.last());
     match &verdict.fullest {
         None if *capacity == 0 => {
             text.extend(format!("every port of {range} is reserved").bytes());
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(
             warning,
             "ephemeral ports warning: 23701 of 28232 (84.0 %) from 10.0.0.9 to [::1]:5432, \
-             19000 of them TIME-WAIT (32768–60999)"
+             19000 of them TIME-WAIT (32768-60999)"
         );
         let mut line = Vec::new();
         verdict_line(&mut line, &verdict, Paint::Plain);

@@ -1,4 +1,14 @@
 //! What the integration tests share.
 #![allow(dead_code)]
 
+pub mod holder;
 pub mod namespace;
+pub mod population;
+pub mod portstat;
+pub mod proc_net;
+pub mod recording;
+pub mod rows;
+pub mod socket;
+pub mod ss;
+pub mod terminal;
+pub mod waiting;

@@ -15,7 +15,8 @@ use std::mem;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::{env, fs, thread};
+use std::thread::{self, Thread};
+use std::{env, fs};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -38,11 +39,7 @@ const TEST_VARIABLE: &str = "PORTSTAT_TEST_NAMESPACE";
 /// the environment variable `CI` is set: then that is a failure too.
 pub fn in_namespace(body: impl FnOnce()) {
     let thread = thread::current();
-    // The harness names a test's thread after the test's full path.
-    let test = thread
-        .name()
-        .filter(|&name| name != "main")
-        .expect("in_namespace is called from the thread of a test");
+    let test = test_of(&thread);
 
     if env::var(TEST_VARIABLE).is_ok_and(|name| name == test) {
         loopback_up();
@@ -61,7 +58,7 @@ pub fn in_namespace(body: impl FnOnce()) {
     );
     let child = match spawned {
         Ok(child) => child,
-        Err(error) if is_forbidden(&error) => return skip(test, &error),
+        Err(error) if is_forbidden(&error) => return skip(&error),
         Err(error) => panic!("{test}: cannot run in a namespace: {error}"),
     };
 
@@ -80,12 +77,24 @@ pub fn in_namespace(body: impl FnOnce()) {
     );
 }
 
-/// Reports `test` as skipped, past the capture of output that passing tests
-/// are subject to, or fails it where continuous integration runs.
-fn skip(test: &str, reason: &io::Error) {
+/// The test that a thread runs: the harness names the thread after the test's
+/// full path.
+fn test_of(thread: &Thread) -> &str {
+    thread
+        .name()
+        .filter(|&name| name != "main")
+        .expect("this is called from the thread of a test")
+}
+
+/// Reports the calling test as skipped, past the capture of output that passing
+/// tests are subject to, or fails it where continuous integration runs: there
+/// nothing may be missing that a test needs.
+pub fn skip(reason: &io::Error) {
+    let thread = thread::current();
+    let test = test_of(&thread);
     assert!(
         env::var_os("CI").is_none_or(|value| value.is_empty()),
-        "{test}: namespaces are not allowed here, but CI is set: {reason}"
+        "{test} cannot run here, but CI is set: {reason}"
     );
     // Nothing is lost but this notice if it can't be written.
     let _ = writeln!(io::stderr(), "SKIPPED: {test}: {reason}");

@@ -480,6 +480,15 @@ fn a_reader_that_has_enough_ends_it_quietly() {
             "{format}, sorted"
         );
     }
+    let repeated = [
+        "--from",
+        recording.path(),
+        "-tanc=0.01",
+        "sport",
+        "=",
+        ":2000",
+    ];
+    assert_eq!(read_one_line(&repeated), (Some(0), String::new()));
     for args in [&["--help"][..], &["completions", "bash"]] {
         assert_eq!(read_one_line(args), (Some(0), String::new()), "{args:?}");
     }

@@ -14,11 +14,12 @@ use std::process::{self, Command, Stdio};
 use nix::sys::socket::sockopt::ReusePort;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockType, sendmsg, setsockopt};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use support::holder::{Holder, inherit, without_rights};
 use support::namespace::in_namespace;
-use support::population::Population;
-use support::portstat::{self, Collector, csv_records};
+use support::population::{Population, Random};
+use support::portstat::{self, Collector, Ran, csv_records};
 use support::proc_net;
 use support::rows::{self, Owner, Row, Timer, assert_same};
 use support::socket;
@@ -100,7 +101,6 @@ fn check_filters(flags: &str, filters: &[&str]) {
 #[track_caller]
 fn compare_listings(args: &[String]) {
     let (expected, found) = steadily(proc_net::rows, || (ss::rows(args), readings(args)));
-    assert!(!expected.is_empty(), "{args:?} shows nothing");
     for reading in found {
         let what = format!("{args:?} by {:?} in {}", reading.collector, reading.format);
         compare(&what, &expected, reading);
@@ -310,6 +310,60 @@ fn an_ipv6_address_needs_no_brackets() {
         });
         assert!(!bracketed.is_empty());
         assert_same("src ::1", &bracketed, &bare);
+    });
+}
+
+/// A random test of one end of a socket.
+fn random_test(random: &mut Random, ports: &[u16]) -> String {
+    let port = match random.below(3) {
+        0 => random.below(65_536) as u16,
+        _ => random.pick(ports),
+    };
+    let operator = random.pick(&["=", "!=", "<", "<=", ">", ">="]);
+    // Not 0.0.0.0 itself: `not src 0.0.0.0` makes ss leave out IPv6.
+    let address = random.pick(&[
+        "127.0.0.0/8",
+        "127.0.0.0/23",
+        "127.0.2.0/24",
+        "127.0.0.1",
+        "0.0.0.0/0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "*",
+    ]);
+    let (port_of, address_of) = random.pick(&[("sport", "src"), ("dport", "dst")]);
+    match random.below(4) {
+        0 => format!("{address_of} {address}"),
+        1 if !address.contains('/') => format!("{address_of} {address}:{port}"),
+        _ => format!("{port_of} {operator} :{port}"),
+    }
+}
+
+/// A random expression, every part of it in brackets: without them ss reads from left to right.
+fn random_expression(random: &mut Random, ports: &[u16], levels: usize) -> String {
+    if levels == 0 {
+        return random_test(random, ports);
+    }
+    let part = |random: &mut Random| random_expression(random, ports, levels - 1);
+    match random.below(4) {
+        0 => random_test(random, ports),
+        1 => format!("not ( {} )", part(random)),
+        2 => format!("( {} ) and ( {} )", part(random), part(random)),
+        _ => format!("( {} ) or ( {} )", part(random), part(random)),
+    }
+}
+
+#[test]
+fn random_expressions() {
+    beside_ss(|| {
+        for seed in seeds() {
+            let population = Population::random(seed, SIZE);
+            let mut random = Random(seed);
+            for _ in 0..20 {
+                let filter = random_expression(&mut random, &population.listening, 3);
+                compare_listings(&words(&format!("-tuan {filter}")));
+            }
+        }
     });
 }
 
@@ -1058,36 +1112,32 @@ const HOSTILE: [&[u8]; 9] = [
     "\u{202e}\u{9b}\u{2028}x".as_bytes(),
 ];
 
-/// Insists that a process name forges nothing: of one listener of one process every format says
-/// just that.
+const FORMATS: [&str; 5] = ["table", "plain", "json", "jsonl", "csv"];
+
+/// What every format prints of one listener, of which one process of that name has one
+/// descriptor.
 #[track_caller]
-fn check_name(name: &[u8]) {
+fn printed_under(name: &[u8]) -> (Holder, i32, [Ran; 5]) {
     let (listener, port) = listener();
-    let harmless = Holder::named(b"harmless", &[listener.as_fd()]);
-    let formats = ["table", "plain", "json", "jsonl", "csv"];
-    let run = |format: &str| {
+    let fd = listener.as_raw_fd();
+    let holder = Holder::named(name, &[listener.as_fd()]);
+    drop(listener);
+    let printed = FORMATS.map(|format| {
         let args = words(&format!("-tlnp --format {format} sport = :{port}"));
         portstat::run(&args).exited(0).quietly()
-    };
-    let fd = listener.as_raw_fd();
-    drop(listener);
-    let expected = formats.map(|format| run(format).text().lines().count());
+    });
+    (holder, fd, printed)
+}
 
-    // Whoever inherits from the first holder alone needs the socket for a moment: reopened here,
-    // as nobody can be given a socket by another.
-    drop(harmless);
-    let again = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let hostile = Holder::named(name, &[again.as_fd()]);
-    let fd = if again.as_raw_fd() == fd {
-        fd
-    } else {
-        again.as_raw_fd()
-    };
-    drop(again);
-
-    let printed = formats.map(&run);
-    for ((ran, format), lines) in printed.iter().zip(formats).zip(expected) {
+/// Insists that a process name forges nothing: every format says the same of its process as of
+/// one with a harmless name.
+#[track_caller]
+fn check_name(name: &[u8]) {
+    let (_, _, harmless) = printed_under(b"harmless");
+    let (hostile, fd, printed) = printed_under(name);
+    for ((ran, harmless), format) in printed.iter().zip(&harmless).zip(FORMATS) {
         let text = ran.text();
+        let lines = harmless.text().lines().count();
         assert_eq!(text.lines().count(), lines, "{format}: {text:?}");
         let ends_lines = |c| c == '\n' || (c == '\r' && format == "csv");
         let harmful = |c: char| c.is_control() && !ends_lines(c);
@@ -1153,6 +1203,67 @@ fn a_process_name_forges_nothing_in_the_overview() {
             assert!(!ran.text().contains(harmful), "{:?}", ran.text());
             assert!(!ran.stderr.contains(harmful), "{:?}", ran.stderr);
         }
+    });
+}
+
+// What is recorded now and looked at later.
+
+/// Records until nothing changed meanwhile; returns what `look` saw at the same time.
+#[track_caller]
+fn recorded<T>(record: impl Fn(&str), look: impl Fn() -> T) -> (TempDir, String, T) {
+    steadily(proc_net::rows, || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recording").to_str().unwrap().to_owned();
+        record(&path);
+        (folder, path, look())
+    })
+}
+
+#[test]
+fn a_recording_lists_what_was_there() {
+    in_namespace(|| {
+        for seed in seeds() {
+            let _population = Population::random(seed, SIZE);
+            let (_folder, path, live) = recorded(
+                |path| drop(portstat::run(&["record", path]).exited(0)),
+                || portstat::run(&["-tuanpe", "--json"]).exited(0).json(),
+            );
+            let later = portstat::run(&["-tuanpe", "--json", "--from", &path]).exited(0);
+            assert_same("recorded", &rows::json(&live), &rows::json(&later.json()));
+        }
+    });
+}
+
+#[test]
+fn what_ss_recorded_is_listed_as_ss_lists_it() {
+    beside_ss(|| {
+        let _population = Population::random(1, SIZE);
+        let args = words("-tan");
+        let (_folder, path, expected) = recorded(
+            |path| drop(ss::text(&["-tan", "-D", path])),
+            || ss::rows(&args),
+        );
+        let ran = portstat::run(&["-tan", "--from", &path])
+            .exited(0)
+            .quietly();
+        let found = ss::as_ss_shows(rows::plain(ran.text(), &args));
+        assert_same("recorded by ss", &expected, &found);
+    });
+}
+
+#[test]
+fn ss_lists_what_was_recorded_here() {
+    beside_ss(|| {
+        let _population = Population::random(1, SIZE);
+        let args = words("-tan");
+        let (_folder, path, expected) = recorded(
+            |path| drop(portstat::run(&["record", path]).exited(0)),
+            || ss::rows(&words("-4tan")),
+        );
+        // Of the families one after another ss reads the first, in files of its own too.
+        let text = ss::text_of_recording(&args, &format!("{path}/diag/tcp.nlmsg"));
+        let found = rows::plain(&text, &args);
+        assert_same("recorded for ss", &expected, &ss::as_ss_shows(found));
     });
 }
 

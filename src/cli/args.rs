@@ -22,7 +22,8 @@ Examples:
 Without -a or -l, connected sockets are shown. A filter is ss's: state NAME, exclude NAME,
 sport, dport, src, dst with = != < <= > >=, and, or, not, parentheses.
 
-Owners of other users' sockets are seen as root or with CAP_SYS_PTRACE.
+Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
+CAP_DAC_READ_SEARCH.
 Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 nothing could be read.
 
 See portstat(1).";

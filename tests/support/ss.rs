@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::io;
 use std::process::Command;
 
 use super::namespace::{in_namespace, skip};
@@ -13,19 +14,32 @@ use super::rows::{self, Row};
 pub fn beside_ss(body: impl FnOnce()) {
     match Command::new("ss").arg("-V").output() {
         Ok(_) => in_namespace(body),
-        Err(error) => skip(&error),
+        Err(error) => skip(&io::Error::other(format!("ss: {error}"))),
     }
+}
+
+fn command<A: AsRef<str>>(args: &[A]) -> Command {
+    let mut command = Command::new("ss");
+    // One line for each socket, whatever is shown of it.
+    command.arg("-O").args(args.iter().map(AsRef::as_ref));
+    command
 }
 
 /// What ss prints.
 #[track_caller]
 pub fn text<A: AsRef<str>>(args: &[A]) -> String {
-    // One line for each socket, whatever is shown of it.
-    let output = output(
-        Command::new("ss")
-            .arg("-O")
-            .args(args.iter().map(AsRef::as_ref)),
-    );
+    finish(&mut command(args))
+}
+
+/// What ss prints of a file with netlink messages.
+#[track_caller]
+pub fn text_of_recording<A: AsRef<str>>(args: &[A], path: &str) -> String {
+    finish(command(args).env("TCPDIAG_FILE", path))
+}
+
+#[track_caller]
+fn finish(command: &mut Command) -> String {
+    let output = output(command);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

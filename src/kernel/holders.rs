@@ -142,14 +142,7 @@ fn process(
 /// Inode of a socket in the target of `/proc/PID/fd/N`: `socket:[4242]`.
 fn socket_inode(target: &[u8]) -> Option<u64> {
     let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |number, &digit| {
-        number
-            .checked_mul(10)?
-            .checked_add(u64::from(char::from(digit).to_digit(10)?))
-    })
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 fn number(name: &[u8]) -> Option<u32> {

@@ -107,6 +107,20 @@ impl HiddenCause {
         }
     }
 
+    /// The reason in words.
+    const fn words(self) -> &'static str {
+        match self {
+            HiddenCause::Permission => "their processes may not be read",
+            HiddenCause::PermissionThen => "their processes were not readable then",
+            HiddenCause::Protected => "some processes are closed even to this root",
+            HiddenCause::Hidepid => "/proc hides other users' processes",
+            HiddenCause::PidNamespace => "processes of other pid namespaces cannot be seen here",
+            HiddenCause::Vanished => "processes ended meanwhile",
+            HiddenCause::NotRecorded => "the recording does not hold their processes",
+            HiddenCause::NoProc => "/proc cannot be read",
+        }
+    }
+
     /// What to do about it.
     pub const fn remedy(self) -> &'static str {
         match self {
@@ -224,21 +238,10 @@ impl fmt::Display for Gap {
         match self {
             Gap::Owners { count, cause } => {
                 let sockets = if *count == 1 { "socket" } else { "sockets" };
-                let why = match cause {
-                    HiddenCause::Permission => "their processes may not be read",
-                    HiddenCause::PermissionThen => "their processes were not readable then",
-                    HiddenCause::Protected => "some processes are closed even to this root",
-                    HiddenCause::Hidepid => "/proc hides other users' processes",
-                    HiddenCause::PidNamespace => {
-                        "processes of other pid namespaces cannot be seen here"
-                    }
-                    HiddenCause::Vanished => "processes ended meanwhile",
-                    HiddenCause::NotRecorded => "the recording does not hold their processes",
-                    HiddenCause::NoProc => "/proc cannot be read",
-                };
                 write!(
                     f,
-                    "owners of {count} {sockets} are hidden: {why} ({})",
+                    "owners of {count} {sockets} are hidden: {} ({})",
+                    cause.words(),
                     cause.remedy()
                 )
             }

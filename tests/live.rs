@@ -258,6 +258,8 @@ fn addresses_and_networks() {
             "src = 127.0.0.0/23",
             "src 127.0.0.0/9 or src [::1]:P",
             "src [::1]",
+            "src 0.0.0.0/0",
+            "dst 0.0.0.0",
             "src *:P",
             "src :P",
             "dst :Q",
@@ -320,13 +322,12 @@ fn random_test(random: &mut Random, ports: &[u16]) -> String {
         _ => random.pick(ports),
     };
     let operator = random.pick(&["=", "!=", "<", "<=", ">", ">="]);
-    // Not 0.0.0.0 itself: `not src 0.0.0.0` makes ss leave out IPv6.
+    // None that begins with zeros: ss takes ::1 for such an IPv4 address when it is negated.
     let address = random.pick(&[
         "127.0.0.0/8",
         "127.0.0.0/23",
         "127.0.2.0/24",
         "127.0.0.1",
-        "0.0.0.0/0",
         "[::1]",
         "[::ffff:127.0.0.1]",
         "*",
@@ -1246,7 +1247,9 @@ fn what_ss_recorded_is_listed_as_ss_lists_it() {
         let ran = portstat::run(&["-tan", "--from", &path])
             .exited(0)
             .quietly();
-        let found = ss::as_ss_shows(rows::plain(ran.text(), &args));
+        // Such a file has no names of interfaces; loopback is always the first.
+        let text = ran.text().replace("%if1:", "%lo:");
+        let found = ss::as_ss_shows(rows::plain(&text, &args));
         assert_same("recorded by ss", &expected, &found);
     });
 }
@@ -1263,7 +1266,16 @@ fn ss_lists_what_was_recorded_here() {
         // Of the families one after another ss reads the first, in files of its own too.
         let text = ss::text_of_recording(&args, &format!("{path}/diag/tcp.nlmsg"));
         let found = rows::plain(&text, &args);
-        assert_same("recorded for ss", &expected, &ss::as_ss_shows(found));
+        // It also shows what an older ss would not ask for.
+        let without_bound = |rows: Vec<Row>| -> Vec<Row> {
+            let is_bound = |row: &Row| row.state == "UNCONN";
+            rows.into_iter().filter(|row| !is_bound(row)).collect()
+        };
+        assert_same(
+            "recorded for ss",
+            &without_bound(expected),
+            &without_bound(found),
+        );
     });
 }
 

@@ -148,6 +148,11 @@ impl Reader<'_> {
             return Ok(Ok(Attempt::Enough));
         }
         Ok(match read.err().or(ending.error.take()) {
+            // What the kernel said then cannot be mended now; the rows before it are good.
+            Some(error) if recorded && self.rows > 0 => {
+                self.bad_rows.add(ending.place, || error.to_string());
+                Ok(Attempt::Complete)
+            }
             Some(error) => Err(error),
             None => Ok(self.judge(recorded, &ending)),
         })

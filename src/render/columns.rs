@@ -244,8 +244,8 @@ impl Column {
                     .map_or(u64::MAX, |owner| u64::from(owner.holder.pid)),
             ),
             Column::Uid => SortKey::Number(row.uid().map_or(u64::MAX, u64::from)),
-            Column::Inode => SortKey::Number(socket.inode),
-            Column::Cookie => SortKey::Number(socket.cookie),
+            Column::Inode => SortKey::told(socket.inode),
+            Column::Cookie => SortKey::told(socket.cookie),
             Column::Timer => SortKey::Number(
                 socket
                     .timer
@@ -280,6 +280,13 @@ pub enum SortKey {
     Endpoint(IpAddr, u16),
     /// Text.
     Text(Vec<u8>),
+}
+
+impl SortKey {
+    /// A number of which 0 means that there is none.
+    const fn told(number: u64) -> SortKey {
+        SortKey::Number(if number == 0 { u64::MAX } else { number })
+    }
 }
 
 impl FromStr for Column {

@@ -37,7 +37,7 @@ pub fn socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
     let (timer, when) = hex_pair(next("tr")?).ok_or(LineError("tr"))?;
     let retransmits = hex(next("retrnsmt")?).ok_or(LineError("retrnsmt"))?;
     let uid = decimal(next("uid")?).ok_or(LineError("uid"))?;
-    next("timeout")?;
+    let probes = decimal(next("timeout")?).ok_or(LineError("timeout"))?;
     let inode = decimal(next("inode")?).ok_or(LineError("inode"))?;
 
     let state = match table.protocol {
@@ -65,7 +65,13 @@ pub fn socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
             |kind| Timer {
                 kind,
                 expires_ms: when.saturating_mul(TICK_MS),
-                retransmits: u8::try_from(retransmits).unwrap_or(u8::MAX),
+                // As sock_diag tells it: these two timers count probes, the others segments.
+                retransmits: match kind {
+                    TimerKind::Keepalive | TimerKind::Persist => {
+                        u8::try_from(probes).unwrap_or(u8::MAX)
+                    }
+                    _ => u8::try_from(retransmits).unwrap_or(u8::MAX),
+                },
             },
         ),
         uid: u32::try_from(uid).map_err(|_| LineError("uid"))?,
@@ -174,6 +180,17 @@ mod tests {
         );
         if cfg!(target_endian = "little") {
             assert_eq!(socket.peer.addr, IpAddr::V6(Ipv6Addr::LOCALHOST));
+        }
+    }
+
+    #[test]
+    fn keepalive_and_persist_count_probes() {
+        for (timer, counted) in [("01", 5), ("02", 7), ("04", 7)] {
+            let line = format!(
+                "0: 0100007F:0016 0100007F:0017 01 00000000:00000000 {timer}:00000064 00000005 0 7 9"
+            );
+            let timer = socket(line.as_bytes(), TCP).unwrap().timer.unwrap();
+            assert_eq!((timer.retransmits, timer.expires_ms), (counted, 1000));
         }
     }
 

@@ -108,13 +108,22 @@ pub struct ListArgs {
     /// Timers
     #[arg(short = 'o', long)]
     pub options: bool,
+    /// Memory: used, limits, drops
+    #[arg(short = 'm', long)]
+    pub memory: bool,
+    /// TCP's own account: round trips, windows, retransmissions, congestion control
+    #[arg(short = 'i', long)]
+    pub info: bool,
+    /// Type of service and traffic class
+    #[arg(long)]
+    pub tos: bool,
     /// Counts per protocol, family and state instead of a list
     #[arg(short = 's', long)]
     pub summary: bool,
     /// No header
     #[arg(short = 'H', long)]
     pub no_header: bool,
-    /// A socket a line, which is always so here
+    /// All details of a socket on its line
     #[arg(short = 'O', long)]
     pub oneline: bool,
     /// Repeat every SECS seconds (1 unless told), also as `-c SECS`

@@ -10,7 +10,7 @@ use super::args::{
 };
 use crate::collect::Method;
 use crate::kernel::terminal;
-use crate::model::{Family, Protocol, StateSet, Table};
+use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
 use crate::render::{Column, Paint};
 
 /// What of the environment matters.
@@ -111,8 +111,10 @@ pub struct ListPlan {
     pub resolve: bool,
     /// Owners in the usual columns.
     pub processes: bool,
-    /// Details.
-    pub extended: bool,
+    /// Details to print.
+    pub details: DetailSet,
+    /// All details of a socket on its line.
+    pub oneline: bool,
     /// Timers.
     pub timers: bool,
     /// Columns chosen by name.
@@ -245,7 +247,13 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
         numeric: args.numeric,
         resolve: args.resolve,
         processes: args.processes,
-        extended: args.extended,
+        details: DetailSet {
+            extended: args.extended,
+            memory: args.memory,
+            info: args.info,
+            tos: args.tos,
+        },
+        oneline: args.oneline,
         timers: args.options,
         columns: (!args.columns.is_empty()).then_some(args.columns),
         sort: args.sort,
@@ -351,9 +359,11 @@ impl ListPlan {
         }
     }
 
-    /// Whether timers, cookies and the like are printed that only `-e` asks the kernel for.
-    pub fn needs_details(&self) -> bool {
-        self.extended
+    /// The details to ask for.
+    pub fn needed_details(&self) -> DetailSet {
+        self.named_columns()
+            .map(Column::details)
+            .fold(self.details, DetailSet::union)
     }
 }
 

@@ -21,11 +21,12 @@ impl Batch {
     }
 
     /// Takes all rows out of another batch that pass.
-    pub fn append_if(&mut self, other: &Batch, pass: impl Fn(&Socket) -> bool) {
+    pub fn append_if(&mut self, other: &mut Batch, pass: impl Fn(&Socket) -> bool) {
         for (index, socket) in other.sockets.iter().enumerate() {
             if pass(socket) {
                 self.sockets.push(*socket);
-                self.details.extend(other.details.get(index));
+                self.details
+                    .extend(other.details.get_mut(index).map(std::mem::take));
             }
         }
     }
@@ -40,7 +41,11 @@ impl Batch {
         let mut order: Vec<usize> = (0..self.sockets.len()).collect();
         order.sort_by_key(|&index| self.sockets[index].table());
         if !self.details.is_empty() {
-            self.details = order.iter().map(|&index| self.details[index]).collect();
+            let details = &mut self.details;
+            let in_order = order
+                .iter()
+                .map(|&index| std::mem::take(&mut details[index]));
+            self.details = in_order.collect();
         }
         self.sockets.sort_by_key(Socket::table);
     }
@@ -66,8 +71,8 @@ pub trait Receiver {
     /// A table begins; [`take_back`](Receiver::take_back) reaches back to here.
     fn begin(&mut self);
 
-    /// Takes some rows.
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow>;
+    /// Takes some rows; what is left in the batch is thrown away.
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow>;
 
     /// Forgets the rows since [`begin`](Receiver::begin), as the table will be read again by
     /// another way. `false` when they are already out of the door.

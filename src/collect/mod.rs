@@ -16,8 +16,7 @@ pub use names::{read_process, resolver, user_name};
 
 use crate::filter::Expression;
 use crate::kernel::Host;
-use crate::model::{Family, Gap, Protocol, Source, State, StateSet, Table};
-use crate::wire::inet_diag::Extensions;
+use crate::model::{DetailSet, Family, Gap, Protocol, Source, State, StateSet, Table};
 
 /// What to read.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ pub struct Request {
     /// Only sockets in these states.
     pub states: StateSet,
     /// What to read beside the sockets themselves.
-    pub extensions: Extensions,
+    pub details: DetailSet,
     /// By which way.
     pub method: Method,
     /// Sockets that the kernel need not report; whoever asks judges the others again.

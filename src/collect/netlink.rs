@@ -8,7 +8,7 @@ use super::{Request, Walk};
 use crate::kernel::Host;
 use crate::model::Gap;
 use crate::wire::bytecode;
-use crate::wire::inet_diag::{self, Extensions};
+use crate::wire::inet_diag;
 use crate::wire::netlink::{Framed, Message, Messages};
 
 /// How often a dump that the kernel interrupted or cut short is begun again.
@@ -119,11 +119,11 @@ impl Reader<'_> {
         receiver: &mut impl Receiver,
     ) -> io::Result<io::Result<Attempt>> {
         let Request {
-            states, extensions, ..
+            states, details, ..
         } = *self.request;
         let request = match self.walk {
-            Walk::One(table) => inet_diag::dump_request(table, states, extensions, &self.program),
-            Walk::Tcp => inet_diag::tcp_request(states, extensions, &self.program),
+            Walk::One(table) => inet_diag::dump_request(table, states, details, &self.program),
+            Walk::Tcp => inet_diag::tcp_request(states, details, &self.program),
         };
         let dump = match host.dump(self.walk.protocol(), &request) {
             Ok(dump) => dump,
@@ -138,7 +138,7 @@ impl Reader<'_> {
             ending.error = self.chunk(chunk, base, &mut ending);
             if !self.batch.sockets.is_empty() {
                 self.rows += self.batch.sockets.len() as u64;
-                enough = receiver.rows(&self.batch)? == Flow::Enough;
+                enough = receiver.rows(&mut self.batch)? == Flow::Enough;
             }
             // A recording goes on after the end of a family.
             let over = ending.error.is_some() || (ending.done && !recorded);
@@ -225,8 +225,10 @@ impl Reader<'_> {
             return;
         }
         self.batch.sockets.push(socket);
-        if self.request.extensions != Extensions::None {
-            self.batch.details.push(inet_diag::details(row));
+        if !self.request.details.is_empty() {
+            self.batch
+                .details
+                .push(inet_diag::details(row, self.request.details));
         }
     }
 }

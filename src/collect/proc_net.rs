@@ -6,7 +6,6 @@ use super::Request;
 use super::batch::{Batch, Flow, Receiver};
 use crate::kernel::Host;
 use crate::model::{Details, Family, Gap, Table};
-use crate::wire::inet_diag::Extensions;
 use crate::wire::proc_net;
 
 /// Sockets handed on at once.
@@ -69,7 +68,7 @@ pub(super) fn read(
             match proc_net::socket(&line, table) {
                 Ok(socket) if request.states.contains(socket.state) => {
                     batch.sockets.push(socket);
-                    if request.extensions != Extensions::None {
+                    if !request.details.is_empty() {
                         batch.details.push(Details::default());
                     }
                 }
@@ -79,7 +78,7 @@ pub(super) fn read(
         }
         if batch.sockets.len() == BATCH_LEN || length == 0 {
             if !batch.sockets.is_empty() {
-                flow = receiver.rows(&batch)?;
+                flow = receiver.rows(&mut batch)?;
                 batch.clear();
             }
             if length == 0 || flow == Flow::Enough {

@@ -35,7 +35,7 @@ impl Wants {
             process_details: plan.needs_process_details(),
             services: plan.needs_services(),
             users: plan.needs_users(),
-            cgroups: plan.needs_details(),
+            cgroups: plan.needed_details().extended,
             hosts: plan.resolve,
         }
     }
@@ -358,7 +358,7 @@ struct Finder<'a> {
 impl Receiver for Finder<'_> {
     fn begin(&mut self) {}
 
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         for socket in &batch.sockets {
             if self.wanted.contains(&socket.inode) {
                 self.found.insert(socket.inode);

@@ -12,7 +12,7 @@ use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
 use crate::model::{Gap, Row, Socket};
-use crate::render::{self, Collection, TableOptions, verdict_line};
+use crate::render::{self, Collection, JsonFields, TableOptions, verdict_line};
 
 /// The `schema` of a list.
 const SCHEMA: &str = "portstat.list.v1";
@@ -80,7 +80,7 @@ impl<'a> Held<'a> {
         let mut out = io::stdout().lock();
         match plan.output.format {
             Format::Table => self.table(plan, &mut out),
-            Format::Json => self.document(context, &mut out),
+            Format::Json => self.document(context, plan, &mut out),
             Format::Plain | Format::Csv | Format::Jsonl => {
                 self.rows(Writer::new(context, plan, request), &mut out)
             }
@@ -113,7 +113,7 @@ impl<'a> Held<'a> {
         out.write_all(&text)
     }
 
-    fn document(&self, context: &Context, out: &mut impl Write) -> io::Result<()> {
+    fn document(&self, context: &Context, plan: &ListPlan, out: &mut impl Write) -> io::Result<()> {
         let mut groups = GroupCounts::default();
         self.kept.sockets.iter().for_each(|one| groups.add(one));
         let mut document = context.document(SCHEMA);
@@ -123,12 +123,15 @@ impl<'a> Held<'a> {
         };
         let mut text = Vec::new();
         document.open_list(&groups, self.verdict.as_ref(), &mut text);
-        let netns = context.host.netns();
+        let fields = JsonFields {
+            netns: context.host.netns(),
+            details: plan.details,
+        };
         for (number, index) in self.order.iter().enumerate() {
             if number > 0 {
                 text.extend_from_slice(b",\n");
             }
-            render::json_row(&mut text, &self.row(index), netns);
+            render::json_row(&mut text, &self.row(index), fields);
             if number % CHUNK_LEN == 0 {
                 out.write_all(&text)?;
                 text.clear();
@@ -176,7 +179,7 @@ fn table_options(plan: &ListPlan) -> TableOptions {
     TableOptions {
         columns: plan.columns.clone(),
         timers: plan.timers,
-        extended: plan.extended,
+        details: plan.details,
         header: plan.output.header,
         width: plan.output.width.map(usize::from),
         paint: plan.output.paint,

@@ -6,8 +6,7 @@ use super::context::Context;
 use super::request::connection_tables;
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
-use crate::model::{Socket, StateSet};
-use crate::wire::inet_diag::Extensions;
+use crate::model::{DetailSet, Socket, StateSet};
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
@@ -60,7 +59,7 @@ impl Receiver for Hold<'_> {
         self.before = Some((self.kept.sockets.len(), self.counts.clone()));
     }
 
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         self.counts.add(&batch.sockets);
         self.kept.append_if(batch, self.pass);
         Ok(Flow::More)
@@ -83,7 +82,7 @@ pub(super) fn count_connections(context: &Context, settings: EphemeralSettings) 
         states: StateSet::ALL
             .without(StateSet::LISTENING)
             .without(StateSet::BOUND),
-        extensions: Extensions::None,
+        details: DetailSet::NONE,
         method: context.method,
         condition: None,
     };

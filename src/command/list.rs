@@ -61,7 +61,7 @@ struct Search<'a> {
 impl Receiver for Search<'_> {
     fn begin(&mut self) {}
 
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         self.found |= batch
             .sockets
             .iter()

@@ -8,9 +8,8 @@ use super::hold::Hold;
 use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
 use crate::collect::{Request, collect};
-use crate::model::{Family, Protocol, Row, Socket, StateSet, Table};
+use crate::model::{DetailSet, Family, Protocol, Row, Socket, StateSet, Table};
 use crate::render::{self, TableOptions};
-use crate::wire::inet_diag::Extensions;
 
 pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Error> {
     let request = Request {
@@ -19,7 +18,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
             .flat_map(|protocol| Family::ALL.map(|family| Table { protocol, family }))
             .collect(),
         states: StateSet::ALL,
-        extensions: Extensions::None,
+        details: DetailSet::NONE,
         method: context.method,
         condition: None,
     };
@@ -52,7 +51,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         &TableOptions {
             columns: None,
             timers: false,
-            extended: false,
+            details: DetailSet::NONE,
             header: output.header,
             width: output.width.map(usize::from),
             paint: output.paint,

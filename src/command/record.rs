@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::kernel::{Host, Meta, Recorder, Visibility, scan_holders};
-use crate::model::{Family, HiddenCause, Holder, Protocol, StateSet, Table};
-use crate::wire::inet_diag::{self, Extensions};
+use crate::model::{DetailSet, Family, HiddenCause, Holder, Protocol, StateSet, Table};
+use crate::wire::inet_diag;
 use crate::wire::netlink::{Message, Messages};
 use crate::wire::passwd;
 use crate::wire::process;
@@ -156,7 +156,7 @@ impl Recording<'_> {
     }
 
     fn dump(&mut self, table: Table) -> io::Result<Vec<u8>> {
-        let request = inet_diag::dump_request(table, StateSet::ALL, Extensions::All, &[]);
+        let request = inet_diag::dump_request(table, StateSet::ALL, DetailSet::ALL, &[]);
         let mut dump = self.host.dump(table.protocol, &request)?;
         let (mut all, mut chunk) = (Vec::new(), Vec::new());
         let mut done = false;

@@ -6,7 +6,6 @@ use crate::collect::Request;
 use crate::filter::{self, Query};
 use crate::join::Services;
 use crate::model::{Family, Protocol, StateSet, Table};
-use crate::wire::inet_diag::Extensions;
 use crate::wire::services;
 
 /// Parses the filter; names of ports are looked up only when it has any.
@@ -28,11 +27,7 @@ pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Requ
     Request {
         tables: plan.tables.clone(),
         states: query.states.unwrap_or(plan.states),
-        extensions: if plan.needs_details() {
-            Extensions::Extended
-        } else {
-            Extensions::None
-        },
+        details: plan.needed_details(),
         method: context.method,
         condition: query.condition.clone(),
     }

@@ -8,7 +8,7 @@ use crate::analyze::Ephemeral;
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request};
 use crate::model::{Protocol, Row, Socket};
-use crate::render::{Csv, Plain, PlainOptions, json_row};
+use crate::render::{Csv, JsonFields, Plain, PlainOptions, json_row};
 
 /// Rows that are held back before the first is printed: the widths of plain fit them, and owners
 /// are looked for once they are known to exist. Most listings are shorter.
@@ -20,8 +20,7 @@ const OUTPUT_LEN: usize = 64 << 10;
 pub(super) enum Writer {
     Plain(Plain),
     Csv(Csv),
-    /// With the network namespace of all rows.
-    Jsonl(Option<u64>),
+    Jsonl(JsonFields),
 }
 
 impl Writer {
@@ -32,10 +31,13 @@ impl Writer {
             Format::Csv => Writer::Csv(Csv::new(
                 plan.columns
                     .clone()
-                    .unwrap_or_else(|| Csv::default_columns(plan.needs_owners())),
+                    .unwrap_or_else(|| Csv::default_columns(plan.needs_owners(), plan.details)),
                 header,
             )),
-            Format::Jsonl => Writer::Jsonl(context.host.netns()),
+            Format::Jsonl => Writer::Jsonl(JsonFields {
+                netns: context.host.netns(),
+                details: plan.details,
+            }),
             Format::Plain | Format::Table | Format::Json => {
                 Writer::Plain(Plain::new(PlainOptions {
                     header,
@@ -45,7 +47,9 @@ impl Writer {
                     state: !request.states.is_single(),
                     port_names: !plan.numeric,
                     timers: plan.timers,
-                    extended: plan.extended,
+                    details: plan.details,
+                    numeric: plan.numeric,
+                    oneline: plan.oneline,
                     columns: plan.columns.clone(),
                 }))
             }
@@ -57,9 +61,9 @@ impl Writer {
         match self {
             Writer::Plain(plain) => plain.rows(rows, out),
             Writer::Csv(csv) => csv.rows(rows, out),
-            Writer::Jsonl(netns) => {
+            Writer::Jsonl(fields) => {
                 for row in rows {
-                    json_row(out, row, *netns);
+                    json_row(out, row, *fields);
                     out.push(b'\n');
                 }
             }
@@ -165,7 +169,7 @@ impl<W: Write> Receiver for Stream<'_, W> {
         };
     }
 
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         if let Some(ephemeral) = &mut self.ephemeral {
             batch
                 .sockets

@@ -44,7 +44,7 @@ impl Receiver for Count<'_> {
         self.before = Some((self.summary.clone(), self.ephemeral.clone()));
     }
 
-    fn rows(&mut self, batch: &Batch) -> io::Result<Flow> {
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         for socket in &batch.sockets {
             if let Some(ephemeral) = &mut self.ephemeral {
                 ephemeral.add(socket);

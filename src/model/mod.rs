@@ -13,9 +13,10 @@ mod row;
 mod service;
 mod socket;
 mod state;
+mod tcp_info;
 mod timer;
 
-pub use details::Details;
+pub use details::{DetailSet, Details, Memory};
 pub use endpoint::Endpoint;
 pub use gap::{Gap, HiddenCause};
 pub use owner::{Holder, Owner, Owners, Process, Processes};
@@ -26,4 +27,8 @@ pub use row::{HostNames, Row};
 pub use service::Service;
 pub use socket::Socket;
 pub use state::{State, StateSet};
+pub use tcp_info::{
+    CongestionControl, CongestionName, MptcpSubflow, TcpDetails, TcpInfo, TcpMetric, TcpOption,
+    Tls, Ulp,
+};
 pub use timer::{Timer, TimerKind};

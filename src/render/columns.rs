@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::address::{Side, push_addr, push_interface, push_number, push_ss_addr, push_ss_port};
 use super::clock::push_timer;
 use super::escape;
-use crate::model::{Owner, Owners, PortClass, Row, TimerKind};
+use crate::model::{DetailSet, Owner, Owners, PortClass, Row, TcpMetric, TimerKind};
 
 /// Processes that a cell of a table names before it counts the rest.
 const MOST_NAMED: usize = 8;
@@ -64,6 +64,22 @@ pub enum Column {
     Cookie,
     /// The timer it waits on.
     Timer,
+    /// Bytes received and not yet read, with overheads.
+    Rmem,
+    /// The most of them.
+    Rcvbuf,
+    /// Bytes queued to send, with overheads.
+    Wmem,
+    /// The most of them.
+    Sndbuf,
+    /// Packets dropped for want of memory.
+    Drops,
+    /// Type of service, or traffic class.
+    Tos,
+    /// Congestion control.
+    Congestion,
+    /// A number that TCP tells.
+    Metric(TcpMetric),
 }
 
 /// A name that is no column's.
@@ -72,8 +88,8 @@ pub enum Column {
 pub struct UnknownColumn(pub String);
 
 impl Column {
-    /// Every column.
-    pub const ALL: [Column; 25] = [
+    /// Every column but TCP's numbers.
+    const FIXED: [Column; 32] = [
         Column::Proto,
         Column::Family,
         Column::State,
@@ -99,7 +115,65 @@ impl Column {
         Column::Inode,
         Column::Cookie,
         Column::Timer,
+        Column::Rmem,
+        Column::Rcvbuf,
+        Column::Wmem,
+        Column::Sndbuf,
+        Column::Drops,
+        Column::Tos,
+        Column::Congestion,
     ];
+
+    /// Every column.
+    pub fn all() -> impl Iterator<Item = Column> {
+        Column::FIXED
+            .into_iter()
+            .chain(TcpMetric::ALL.map(Column::Metric))
+    }
+
+    /// The columns that a flag for details adds.
+    pub fn of_details(asked: DetailSet) -> impl Iterator<Item = Column> {
+        let extended = [Column::Uid, Column::Inode, Column::Class];
+        let memory = [
+            Column::Rmem,
+            Column::Rcvbuf,
+            Column::Wmem,
+            Column::Sndbuf,
+            Column::Drops,
+        ];
+        let info = [
+            Column::Congestion,
+            Column::Metric(TcpMetric::Rtt),
+            Column::Metric(TcpMetric::SndCwnd),
+            Column::Metric(TcpMetric::TotalRetrans),
+            Column::Metric(TcpMetric::BytesAcked),
+            Column::Metric(TcpMetric::BytesReceived),
+        ];
+        let of =
+            |asked: bool, columns: &[Column]| if asked { columns.to_vec() } else { Vec::new() };
+        [
+            of(asked.extended, &extended),
+            of(asked.memory, &memory),
+            of(asked.info, &info),
+            of(asked.tos, &[Column::Tos]),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The details that it needs.
+    pub const fn details(self) -> DetailSet {
+        let mut details = DetailSet::NONE;
+        match self {
+            Column::Rmem | Column::Rcvbuf | Column::Wmem | Column::Sndbuf | Column::Drops => {
+                details.memory = true;
+            }
+            Column::Congestion | Column::Metric(_) => details.info = true,
+            Column::Tos => details.tos = true,
+            _ => {}
+        }
+        details
+    }
 
     /// The name by which it is asked for, and its heading in CSV.
     pub const fn name(self) -> &'static str {
@@ -129,6 +203,14 @@ impl Column {
             Column::Inode => "inode",
             Column::Cookie => "cookie",
             Column::Timer => "timer",
+            Column::Rmem => "rmem",
+            Column::Rcvbuf => "rcvbuf",
+            Column::Wmem => "wmem",
+            Column::Sndbuf => "sndbuf",
+            Column::Drops => "drops",
+            Column::Tos => "tos",
+            Column::Congestion => "congestion",
+            Column::Metric(metric) => metric.name(),
         }
     }
 
@@ -138,7 +220,10 @@ impl Column {
     }
 
     fn names() -> String {
-        Column::ALL.map(Column::name).join(", ")
+        Column::all()
+            .map(Column::name)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Whether it needs to know who holds the socket.
@@ -212,13 +297,47 @@ impl Column {
             Column::Cookie if socket.cookie == 0 => {}
             Column::Cookie => push_number(out, socket.cookie),
             Column::Timer => push_timer_cell(out, row),
+            Column::Congestion => {
+                let tcp = row.details.and_then(|details| details.tcp.as_deref());
+                if let Some(name) = tcp.and_then(|tcp| tcp.congestion.as_ref()) {
+                    escape::push_terminal(out, name.as_bytes());
+                }
+            }
+            Column::Rmem
+            | Column::Rcvbuf
+            | Column::Wmem
+            | Column::Sndbuf
+            | Column::Drops
+            | Column::Tos
+            | Column::Metric(_) => {
+                if let Some(number) = self.detail(row) {
+                    push_number(out, number);
+                }
+            }
+        }
+    }
+
+    /// The number of a column that shows a detail.
+    fn detail(self, row: &Row<'_>) -> Option<u64> {
+        let details = row.details?;
+        let memory = details.memory;
+        match self {
+            Column::Rmem => memory.map(|memory| u64::from(memory.rmem_alloc)),
+            Column::Rcvbuf => memory.map(|memory| u64::from(memory.rcvbuf)),
+            Column::Wmem => memory.map(|memory| u64::from(memory.wmem_queued)),
+            Column::Sndbuf => memory.map(|memory| u64::from(memory.sndbuf)),
+            Column::Drops => memory?.drops.map(u64::from),
+            Column::Tos => details.tos.or(details.traffic_class).map(u64::from),
+            Column::Metric(metric) => details.tcp.as_ref()?.info.as_ref()?.get(metric),
+            _ => None,
         }
     }
 
     /// Whether a cell says nothing that would be missed in a table.
     pub fn is_idle(self, row: &Row<'_>, cell: &[u8]) -> bool {
         match self {
-            Column::RecvQ | Column::SendQ => cell == b"0",
+            Column::RecvQ | Column::SendQ | Column::Drops => cell == b"0" || cell.is_empty(),
+            Column::Metric(TcpMetric::TotalRetrans) => cell == b"0" || cell.is_empty(),
             Column::Peer => row.socket.peer.is_none(),
             Column::Process => cell.is_empty() || cell == b"-",
             _ => cell.is_empty(),
@@ -251,7 +370,15 @@ impl Column {
                     .timer
                     .map_or(u64::MAX, |timer| u64::from(timer.expires_ms)),
             ),
-            Column::Proto
+            Column::Rmem
+            | Column::Rcvbuf
+            | Column::Wmem
+            | Column::Sndbuf
+            | Column::Drops
+            | Column::Tos
+            | Column::Metric(_) => SortKey::Number(self.detail(row).unwrap_or(u64::MAX)),
+            Column::Congestion
+            | Column::Proto
             | Column::Family
             | Column::State
             | Column::Service
@@ -295,8 +422,7 @@ impl FromStr for Column {
     /// Reads a name; `recv-q` and `RECV_Q` are the same.
     fn from_str(text: &str) -> Result<Column, UnknownColumn> {
         let name = text.trim().to_ascii_lowercase().replace('-', "_");
-        Column::ALL
-            .into_iter()
+        Column::all()
             .find(|column| column.name() == name)
             .ok_or_else(|| UnknownColumn(text.to_owned()))
     }
@@ -378,7 +504,7 @@ mod tests {
 
     #[test]
     fn every_column_is_found_by_its_name_and_its_heading() {
-        for column in Column::ALL {
+        for column in Column::all() {
             assert_eq!(column.name().parse(), Ok(column));
             assert_eq!(column.heading().parse(), Ok(column));
         }

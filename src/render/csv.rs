@@ -1,7 +1,7 @@
 //! RFC 4180: a header, then a record a socket, lines ended by CR LF.
 
 use super::columns::Column;
-use crate::model::Row;
+use crate::model::{DetailSet, Row};
 
 /// The columns without `--columns`; those that need owners only when owners are asked for.
 const DEFAULT: [Column; 17] = [
@@ -35,10 +35,11 @@ pub struct Csv {
 
 impl Csv {
     /// The columns when none are chosen.
-    pub fn default_columns(owners: bool) -> Vec<Column> {
+    pub fn default_columns(owners: bool, details: DetailSet) -> Vec<Column> {
         DEFAULT
             .into_iter()
             .filter(|column| owners || !column.needs_owners())
+            .chain(Column::of_details(details).filter(|column| !DEFAULT.contains(column)))
             .collect()
     }
 

@@ -7,7 +7,8 @@ use super::address::{Side, push_number, push_ss_addr, push_ss_port};
 use super::clock::push_timer;
 use super::columns::Column;
 use super::escape;
-use crate::model::{Details, Owners, Row};
+use super::info::{self, InfoOptions};
+use crate::model::{DetailSet, Details, Owners, Protocol, Row};
 
 /// What to show of each socket.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +23,12 @@ pub struct PlainOptions {
     pub port_names: bool,
     /// Timers (`-o`).
     pub timers: bool,
-    /// Details (`-e`).
-    pub extended: bool,
+    /// Details (`-e`, `-m`, `-i`, `--tos`).
+    pub details: DetailSet,
+    /// Rates in full (`-n`).
+    pub numeric: bool,
+    /// All on one line (`-O`); else memory and TCP's account stand on a second.
+    pub oneline: bool,
     /// These columns instead (`--columns`).
     pub columns: Option<Vec<Column>>,
 }
@@ -192,9 +197,7 @@ impl Plain {
         if options.timers {
             push_timer_field(&mut cells.text, row);
         }
-        if options.extended {
-            push_details(&mut cells.text, row);
-        }
+        push_details(&mut cells.text, row, options);
         cells.end();
     }
 
@@ -322,8 +325,54 @@ fn push_timer_field(out: &mut Vec<u8>, row: &Row<'_>) {
     out.push(b')');
 }
 
+/// What is asked for of the details, as ss has it; of UDP there is no account of TCP.
+fn push_details(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
+    let asked = options.details;
+    let none = Details::default();
+    let details = row.details.unwrap_or(&none);
+    if asked.extended {
+        push_extended(out, row, details);
+    }
+    if asked.tos {
+        push_tos(out, details);
+    }
+    let is_tcp = row.socket.protocol == Protocol::Tcp;
+    if !(asked.memory || asked.info && is_tcp) {
+        return;
+    }
+    if !options.oneline {
+        out.extend_from_slice(b"\n\t");
+    }
+    if let Some(memory) = details.memory.as_ref().filter(|_| asked.memory) {
+        info::push_memory(out, memory);
+    }
+    if let Some(tcp) = details.tcp.as_ref().filter(|_| asked.info) {
+        let options = InfoOptions {
+            options: options.timers,
+            numeric: options.numeric,
+        };
+        info::push_tcp(out, tcp, row.socket.state, options);
+    }
+}
+
+/// ` tos:0x10 tclass:0 class_id:0`, as ss has it.
+fn push_tos(out: &mut Vec<u8>, details: &Details) {
+    for (word, number) in [
+        (" tos:", details.tos.map(u32::from)),
+        (" tclass:", details.traffic_class.map(u32::from)),
+        (" class_id:", details.class_id),
+    ] {
+        match number {
+            // C's `%#x` has no prefix for zero.
+            Some(0) => out.extend(format!("{word}0").bytes()),
+            Some(number) => out.extend(format!("{word}{number:#x}").bytes()),
+            None => {}
+        }
+    }
+}
+
 /// ` uid:33 ino:4242 sk:1001 cgroup:/x v6only:1 <->`, as ss has it.
-fn push_details(out: &mut Vec<u8>, row: &Row<'_>) {
+fn push_extended(out: &mut Vec<u8>, row: &Row<'_>, details: &Details) {
     let socket = row.socket;
     if socket.uid != 0 {
         out.extend_from_slice(b" uid:");
@@ -334,15 +383,10 @@ fn push_details(out: &mut Vec<u8>, row: &Row<'_>) {
     if socket.cookie != 0 {
         out.extend(format!(" sk:{:x}", socket.cookie).bytes());
     }
-    let Details {
-        mark,
-        cgroup,
-        shutdown,
-    } = row.details.copied().unwrap_or_default();
-    if let Some(mark) = mark.filter(|&mark| mark != 0) {
+    if let Some(mark) = details.mark.filter(|&mark| mark != 0) {
         out.extend(format!(" fwmark:{mark:#x}").bytes());
     }
-    match (row.cgroup, cgroup) {
+    match (row.cgroup, details.cgroup) {
         (Some(path), _) => {
             out.extend_from_slice(b" cgroup:");
             escape::push_terminal(out, path);
@@ -356,7 +400,7 @@ fn push_details(out: &mut Vec<u8>, row: &Row<'_>) {
         out.extend_from_slice(b" v6only:");
         push_number(out, u8::from(v6only));
     }
-    if let Some(shutdown) = shutdown {
+    if let Some(shutdown) = details.shutdown {
         out.push(b' ');
         out.push(if shutdown & 1 != 0 { b'-' } else { b'<' });
         out.push(b'-');
@@ -466,6 +510,7 @@ mod tests {
             shutdown: Some(2),
             cgroup: Some(7),
             mark: None,
+            ..Details::default()
         };
         let row = Row {
             interface: Some(b"lo"),
@@ -475,7 +520,7 @@ mod tests {
             ..Row::bare(&socket)
         };
         let mut all = options();
-        (all.timers, all.extended, all.port_names) = (true, true, true);
+        (all.timers, all.details.extended, all.port_names) = (true, true, true);
         all.header = false;
         assert_eq!(
             shown(all, &[row]),

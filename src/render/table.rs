@@ -7,7 +7,7 @@ use super::columns::Column;
 use super::paint::Paint;
 use super::plain::width;
 use crate::analyze::Group;
-use crate::model::Row;
+use crate::model::{DetailSet, Row};
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -23,8 +23,8 @@ pub struct TableOptions {
     pub columns: Option<Vec<Column>>,
     /// A column for the timers (`-o`).
     pub timers: bool,
-    /// Columns for inode, unit and the like (`-e`).
-    pub extended: bool,
+    /// Columns for details (`-e`, `-m`, `-i`, `--tos`).
+    pub details: DetailSet,
     /// Headings of the columns.
     pub header: bool,
     /// Width of the terminal; `None` to wrap nothing.
@@ -48,9 +48,7 @@ impl TableOptions {
         if self.timers {
             columns.push(Column::Timer);
         }
-        if self.extended {
-            columns.extend([Column::Uid, Column::Inode, Column::Class]);
-        }
+        columns.extend(Column::of_details(self.details));
         columns
     }
 }
@@ -260,7 +258,7 @@ mod tests {
         let options = TableOptions {
             columns: None,
             timers: false,
-            extended: false,
+            details: DetailSet::NONE,
             header: true,
             width,
             paint: Paint::Plain,

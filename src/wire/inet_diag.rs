@@ -8,19 +8,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_sock_diag::constants::{
-    AF_INET, AF_INET6, INET_DIAG_MARK, INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY, SOCK_DIAG_BY_FAMILY,
+    AF_INET, AF_INET6, INET_DIAG_BBRINFO, INET_DIAG_CLASS_ID, INET_DIAG_CONG, INET_DIAG_DCTCPINFO,
+    INET_DIAG_INFO, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_SHUTDOWN, INET_DIAG_SKMEMINFO,
+    INET_DIAG_SKV6ONLY, INET_DIAG_TCLASS, INET_DIAG_TOS, INET_DIAG_VEGASINFO, SOCK_DIAG_BY_FAMILY,
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 
 use super::netlink;
+use super::tcp_info::{self, long, word};
 use crate::model::{
-    Details, Endpoint, Family, Protocol, Queues, Socket, State, StateSet, Table, Timer, TimerKind,
+    CongestionName, DetailSet, Details, Endpoint, Family, Memory, Protocol, Queues, Socket, State,
+    StateSet, Table, TcpDetails, Timer, TimerKind,
 };
 
 /// Length of the fixed part of a row.
 pub const ROW_LEN: usize = 72;
 /// Attribute with the id of the socket's cgroup, newer than the constants of the crate.
 const INET_DIAG_CGROUP_ID: u16 = 21;
+/// Attribute with what is layered upon TCP, newer likewise.
+const INET_DIAG_ULP_INFO: u16 = 19;
 /// Attribute of a request that holds a program.
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
 /// Length and type, before the value of an attribute.
@@ -32,43 +38,32 @@ const TCP_REQUEST_LEN: usize = 60;
 /// The sequence number of every request; each dump has a netlink socket of its own.
 const SEQUENCE: u32 = 1;
 
-/// What to ask for beside the fixed part of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extensions {
-    /// Nothing.
-    None,
-    /// What `-e` prints.
-    Extended,
-    /// Everything there is, for a recording.
-    All,
-}
-
-impl Extensions {
-    fn flags(self) -> ExtensionFlags {
-        match self {
-            Extensions::None => ExtensionFlags::empty(),
-            Extensions::Extended => ExtensionFlags::SHUTDOWN,
-            Extensions::All => ExtensionFlags::all(),
-        }
+/// The bits that ask for details; of others the kernel tells unasked.
+fn extensions(details: DetailSet) -> ExtensionFlags {
+    if details == DetailSet::ALL {
+        return ExtensionFlags::all();
     }
+    let mut flags = ExtensionFlags::empty();
+    flags.set(ExtensionFlags::SHUTDOWN, details.extended);
+    flags.set(ExtensionFlags::SKMEMINFO, details.memory);
+    // The bit of Vegas is that of every congestion control's own block.
+    let info = ExtensionFlags::INFO | ExtensionFlags::CONG | ExtensionFlags::VEGASINFO;
+    flags.set(info, details.info);
+    flags.set(ExtensionFlags::TOS | ExtensionFlags::TCLASS, details.tos);
+    flags
 }
 
 /// The request to dump the sockets of a table that are in one of the states.
 ///
 /// The kernel leaves out what `program` rejects; an empty one rejects nothing.
-pub fn dump_request(
-    table: Table,
-    states: StateSet,
-    extensions: Extensions,
-    program: &[u8],
-) -> Vec<u8> {
+pub fn dump_request(table: Table, states: StateSet, details: DetailSet, program: &[u8]) -> Vec<u8> {
     let request = InetRequest {
         family: match table.family {
             Family::V4 => AF_INET,
             Family::V6 => AF_INET6,
         },
         protocol: table.protocol.ip_number(),
-        extensions: extensions.flags(),
+        extensions: extensions(details),
         states: StateFlags::from_bits_retain(kernel_mask(table.protocol, states)),
         socket_id: match table.family {
             Family::V4 => SocketId::new_v4(),
@@ -90,10 +85,10 @@ pub fn dump_request(
 ///
 /// This is the request of before Linux 3.3 (`struct inet_diag_req`), which knows TCP only. The
 /// newer one is answered for one family at a time, and each answer walks the whole table.
-pub fn tcp_request(states: StateSet, extensions: Extensions, program: &[u8]) -> Vec<u8> {
+pub fn tcp_request(states: StateSet, details: DetailSet, program: &[u8]) -> Vec<u8> {
     let mut body = vec![0; TCP_REQUEST_LEN];
     // idiag_family, idiag_src_len and idiag_dst_len are not read; the sockid stays empty.
-    body[3] = extensions.flags().bits();
+    body[3] = extensions(details).bits();
     let mask = kernel_mask(Protocol::Tcp, states);
     body[52..56].copy_from_slice(&mask.to_ne_bytes());
     push_program(&mut body, program);
@@ -205,17 +200,26 @@ fn queues(state: State, receive: u32, send: u32) -> Queues {
     }
 }
 
-/// Decodes the attributes of a row that `-e` prints.
-pub fn details(row: &[u8]) -> Details {
+/// Decodes the attributes of a row that are asked for; a recording has more.
+pub fn details(row: &[u8], asked: DetailSet) -> Details {
     let mut details = Details::default();
     for (kind, value) in attributes(row.get(ROW_LEN..).unwrap_or_default()) {
         match kind {
-            INET_DIAG_MARK => details.mark = word(value),
-            INET_DIAG_SHUTDOWN => details.shutdown = value.first().copied(),
-            INET_DIAG_CGROUP_ID => {
-                details.cgroup = value
-                    .first_chunk::<8>()
-                    .map(|bytes| u64::from_ne_bytes(*bytes));
+            INET_DIAG_MARK if asked.extended => details.mark = word(value),
+            INET_DIAG_SHUTDOWN if asked.extended => details.shutdown = value.first().copied(),
+            INET_DIAG_CGROUP_ID if asked.extended => details.cgroup = long(value),
+            INET_DIAG_TOS if asked.tos => details.tos = value.first().copied(),
+            INET_DIAG_TCLASS if asked.tos => details.traffic_class = value.first().copied(),
+            INET_DIAG_CLASS_ID if asked.tos => details.class_id = word(value),
+            INET_DIAG_SKMEMINFO if asked.memory => details.memory = memory(value),
+            INET_DIAG_INFO | INET_DIAG_CONG | INET_DIAG_VEGASINFO | INET_DIAG_DCTCPINFO
+            | INET_DIAG_BBRINFO | INET_DIAG_ULP_INFO | INET_DIAG_MD5SIG
+                if asked.info =>
+            {
+                let tcp = details
+                    .tcp
+                    .get_or_insert_with(|| Box::new(TcpDetails::EMPTY));
+                take_tcp(tcp, kind, value);
             }
             _ => {}
         }
@@ -223,10 +227,34 @@ pub fn details(row: &[u8]) -> Details {
     details
 }
 
-fn word(value: &[u8]) -> Option<u32> {
-    value
-        .first_chunk::<4>()
-        .map(|bytes| u32::from_ne_bytes(*bytes))
+/// Takes an attribute that only TCP has. A block too short to be one says nothing.
+fn take_tcp(tcp: &mut TcpDetails, kind: u16, value: &[u8]) {
+    match kind {
+        INET_DIAG_INFO => tcp.info = Some(tcp_info::tcp_info(value)),
+        INET_DIAG_CONG => tcp.congestion = CongestionName::new(value),
+        INET_DIAG_VEGASINFO => tcp.control = tcp_info::vegas(value),
+        INET_DIAG_DCTCPINFO => tcp.control = tcp_info::dctcp(value),
+        INET_DIAG_BBRINFO => tcp.control = tcp_info::bbr(value),
+        INET_DIAG_ULP_INFO => tcp.ulp = Some(Box::new(tcp_info::ulp(value))),
+        INET_DIAG_MD5SIG => tcp.md5_peers = tcp_info::md5_peers(value),
+        _ => {}
+    }
+}
+
+/// Reads `SK_MEMINFO_*`, of which older kernels send less.
+fn memory(value: &[u8]) -> Option<Memory> {
+    let at = |index: usize| value.get(4 * index..).and_then(word);
+    Some(Memory {
+        rmem_alloc: at(0)?,
+        rcvbuf: at(1)?,
+        wmem_alloc: at(2)?,
+        sndbuf: at(3)?,
+        fwd_alloc: at(4)?,
+        wmem_queued: at(5)?,
+        optmem: at(6)?,
+        backlog: at(7),
+        drops: at(8),
+    })
 }
 
 fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
@@ -234,7 +262,7 @@ fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 /// Walks attributes; one that does not fit ends the walk, as all before it are good.
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let header = rest.first_chunk::<4>()?;
         let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
@@ -302,7 +330,7 @@ mod tests {
                 protocol,
                 family: Family::V4,
             };
-            let request = dump_request(table, states, Extensions::None, &[]);
+            let request = dump_request(table, states, DetailSet::NONE, &[]);
             u32::from_ne_bytes([request[20], request[21], request[22], request[23]])
         };
         assert_ne!(mask(Protocol::Tcp, StateSet::ALL) & 1 << 13, 0);
@@ -336,20 +364,22 @@ mod tests {
         bytes.extend(attribute_bytes(INET_DIAG_MARK, &7u32.to_ne_bytes()));
         bytes.extend(attribute_bytes(INET_DIAG_CGROUP_ID, &99u64.to_ne_bytes()));
         assert_eq!(
-            details(&bytes),
+            details(&bytes, DetailSet::ALL),
             Details {
                 mark: Some(7),
                 cgroup: Some(99),
-                shutdown: Some(2)
+                shutdown: Some(2),
+                ..Details::default()
             }
         );
+        assert_eq!(details(&bytes, DetailSet::NONE), Details::default());
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = socket(&bytes, Protocol::Tcp);
-            let _ = details(&bytes);
+            let _ = details(&bytes, DetailSet::ALL);
             netlink::Messages::new(&bytes).for_each(drop);
         }
 

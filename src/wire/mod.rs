@@ -11,3 +11,4 @@ pub mod process;
 pub mod redact;
 pub mod services;
 pub mod sysctl;
+pub mod tcp_info;

@@ -1,10 +1,12 @@
 //! JSON: one document, or the same socket objects a line each. Rows are written by hand, as
 //! building a tree of a million sockets would cost more than reading them.
 
+mod details;
+
 use super::address::{Side, push_addr, push_number};
 use super::escape::push_json;
 use crate::analyze::{GroupCounts, Verdict};
-use crate::model::{Gap, Owner, PortClass, Protocol, Queues, Row, Source, Table, Timer};
+use crate::model::{DetailSet, Gap, Owner, PortClass, Protocol, Queues, Row, Source, Table, Timer};
 
 /// What a document says beside the sockets.
 #[derive(Clone, Debug)]
@@ -166,8 +168,17 @@ fn push_optional_number(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
     }
 }
 
+/// What the objects of all sockets of a listing have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonFields {
+    /// The network namespace.
+    pub netns: Option<u64>,
+    /// Objects of details.
+    pub details: DetailSet,
+}
+
 /// Appends a socket as an object, without a line end.
-pub fn row(out: &mut Vec<u8>, row: &Row<'_>, netns: Option<u64>) {
+pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     let socket = row.socket;
     out.extend_from_slice(b"{\"proto\":\"");
     out.extend_from_slice(socket.protocol.name().as_bytes());
@@ -195,7 +206,7 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, netns: Option<u64>) {
     out.extend_from_slice(b",\"inode\":");
     push_number(out, socket.inode);
     out.extend_from_slice(b",\"netns\":");
-    push_optional_number(out, netns);
+    push_optional_number(out, fields.netns);
     out.extend_from_slice(b",\"v6only\":");
     out.extend_from_slice(match socket.v6only {
         Some(true) => b"true",
@@ -204,7 +215,7 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, netns: Option<u64>) {
     });
     push_owners(out, row);
     push_timer(out, socket.timer);
-    push_extended(out, row);
+    details::push_details(out, row, fields.details);
     out.push(b'}');
 }
 
@@ -290,33 +301,5 @@ fn push_timer(out: &mut Vec<u8>, timer: Option<Timer>) {
     push_number(out, timer.expires_ms);
     out.extend_from_slice(b",\"retransmits\":");
     push_number(out, timer.retransmits);
-    out.push(b'}');
-}
-
-/// What `-e` asks for, in an object of its own.
-fn push_extended(out: &mut Vec<u8>, row: &Row<'_>) {
-    let Some(details) = row.details else {
-        return;
-    };
-    out.extend_from_slice(b",\"extended\":{\"cookie\":");
-    push_optional_number(out, (row.socket.cookie != 0).then_some(row.socket.cookie));
-    out.extend_from_slice(b",\"mark\":");
-    push_optional_number(out, details.mark);
-    out.extend_from_slice(b",\"cgroup\":");
-    push_optional(out, row.cgroup);
-    out.extend_from_slice(b",\"cgroup_id\":");
-    push_optional_number(out, details.cgroup);
-    out.extend_from_slice(b",\"shutdown\":");
-    match details.shutdown {
-        None => out.extend_from_slice(b"null"),
-        Some(bits) => out.extend(
-            format!(
-                "{{\"receive\":{},\"send\":{}}}",
-                bits & 1 != 0,
-                bits & 2 != 0
-            )
-            .bytes(),
-        ),
-    }
     out.push(b'}');
 }

@@ -25,10 +25,13 @@ use std::{env, io};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use clap::value_parser;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 
 use cases::{CASES, Case, Contents};
-use filling::Filling;
+use filling::{Filling, Listening};
 use measure::{Destination, Outcome};
 use report::Row;
 
@@ -129,7 +132,12 @@ fn start(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     raise_hard_limit();
     let mut inside = Command::new(env::current_exe()?);
     inside.arg(INSIDE).args(arguments);
-    let status = match namespace::run_in_namespace(&mut inside) {
+    // The privileged stay who they are, as tools may do more for them.
+    let started = match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => inside.spawn(),
+        Err(_) => namespace::run_in_namespace(&mut inside),
+    };
+    let status = match started {
         Ok(mut child) => child.wait()?,
         Err(error) if namespace::is_forbidden(&error) => {
             return Err(
@@ -159,6 +167,7 @@ fn raise_hard_limit() {
 
 /// Runs the cases asked for.
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
+    set_pdeathsig(Signal::SIGKILL)?;
     namespace::loopback_up();
     // All but the privileged ports, to connect from.
     namespace::sysctl("net.ipv4.ip_local_port_range", "1024 65535");
@@ -176,8 +185,11 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     for cases in cases.chunk_by(|a, b| a.contents == b.contents) {
         let filling = match cases[0].contents {
             Contents::Nothing => Filling::none(),
-            Contents::AsAsked => Filling::start(options.processes, options.sockets, 0)?,
-            Contents::ManyProcesses => Filling::start(500, 500 * 50, 50)?,
+            Contents::AsAsked => {
+                Filling::start(options.processes, options.sockets, Listening::Few, 0)?
+            }
+            Contents::ManyProcesses => Filling::start(500, 500 * 50, Listening::Few, 50)?,
+            Contents::ManyListeners => Filling::start(500, 500 * 100, Listening::All, 0)?,
         };
         println!("\n{filling}");
         report::print_heading();

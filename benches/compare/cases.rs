@@ -9,6 +9,8 @@ pub enum Contents {
     AsAsked,
     /// Many processes with few sockets and other open files each.
     ManyProcesses,
+    /// Many processes with sockets only, all of them listening.
+    ManyListeners,
 }
 
 /// Commands that answer the same question, compared with each other.
@@ -83,6 +85,17 @@ pub const CASES: &[Case] = &[
         name: "many-processes",
         about: "listening sockets with their processes, among 500 processes with 100 files each",
         contents: Contents::ManyProcesses,
+        comparisons: &[&[
+            "portstat -tlnp",
+            "ss -tlnp",
+            "netstat -tlnp",
+            "lsof -wnP -iTCP -sTCP:LISTEN",
+        ]],
+    },
+    Case {
+        name: "many-listeners",
+        about: "listening sockets with their processes: 500 processes with 100 of them each",
+        contents: Contents::ManyListeners,
         comparisons: &[&[
             "portstat -tlnp",
             "ss -tlnp",

@@ -10,11 +10,6 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
 };
 
-/// Sockets per listening one, so that listening ones are few among many, and
-/// the most listening ones of a process.
-const SOCKETS_PER_LISTENER: u32 = 500;
-const MOST_LISTENERS: u32 = 64;
-
 /// Connections from one address: far from all of its ports to one listener,
 /// so that the kernel finds a free port at once.
 const CONNECTIONS_PER_ADDRESS: u32 = 4096;
@@ -23,17 +18,19 @@ const CONNECTIONS_PER_ADDRESS: u32 = 4096;
 const FIRST_PORT: u16 = 8000;
 
 /// Makes sockets and files, says so, and holds them until stdin is closed.
-/// The arguments are this process's number, and those of sockets and files.
+/// The arguments are this process's number, and those of sockets, of listening
+/// ones among them, and of files.
 pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [index, sockets, files] = arguments else {
-        return Err("expected three numbers".into());
+    let [index, sockets, listening, files] = arguments else {
+        return Err("expected four numbers".into());
     };
     let (index, sockets): (u16, u32) = (index.parse()?, sockets.parse()?);
+    let listening = listening.parse()?;
 
     let files = (0..files.parse::<u32>()?)
         .map(|_| File::open("/dev/null"))
         .collect::<Result<Vec<_>, _>>()?;
-    let held = make_sockets(index, sockets)
+    let held = make_sockets(index, sockets, listening)
         .map_err(|error| format!("process {index} cannot make its {sockets} sockets: {error}"))?;
 
     // Fails if the harness has gone, and then so does the read.
@@ -44,10 +41,7 @@ pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 }
 
 /// Makes `count` sockets: some listening, and pairs of connected ones.
-fn make_sockets(index: u16, count: u32) -> io::Result<Vec<OwnedFd>> {
-    let mut listening = (count / SOCKETS_PER_LISTENER).clamp(1, MOST_LISTENERS);
-    listening += (count - listening) % 2;
-
+fn make_sockets(index: u16, count: u32, listening: u32) -> io::Result<Vec<OwnedFd>> {
     let [high, low] = index.to_be_bytes();
     let server = Ipv4Addr::new(127, 1 + high, low, 1);
     let listeners = (FIRST_PORT..)

@@ -11,6 +11,31 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Descriptors a filler needs besides its sockets and files.
 const RESERVED: u64 = 16;
 
+/// Sockets per listening one, so that listening ones are few among many, and
+/// the most listening ones of a process.
+const SOCKETS_PER_LISTENER: u32 = 500;
+const MOST_LISTENERS: u32 = 64;
+
+/// How many of a process's sockets listen; the others are pairs of connected
+/// ones.
+#[derive(Clone, Copy)]
+pub enum Listening {
+    Few,
+    All,
+}
+
+impl Listening {
+    fn among(self, sockets: u32) -> u32 {
+        match self {
+            Self::All => sockets,
+            Self::Few => {
+                let few = (sockets / SOCKETS_PER_LISTENER).clamp(1, MOST_LISTENERS);
+                few + sockets.saturating_sub(few) % 2
+            }
+        }
+    }
+}
+
 /// Processes holding sockets, which end when this is dropped.
 pub struct Filling {
     fillers: Vec<Child>,
@@ -35,11 +60,17 @@ impl Filling {
     }
 
     /// Starts `processes` processes that hold `sockets` TCP sockets between
-    /// them, and `files` other open files each, and waits until they do.
+    /// them, all listening or few of them, and `files` other open files each,
+    /// and waits until they do.
     ///
     /// There are more processes than that if one may not have as many files
     /// open as it would need.
-    pub fn start(processes: u32, sockets: u32, files: u32) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        processes: u32,
+        sockets: u32,
+        listening: Listening,
+        files: u32,
+    ) -> Result<Self, Box<dyn Error>> {
         let started = Instant::now();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let most = hard.saturating_sub(RESERVED + u64::from(files)).max(1);
@@ -64,7 +95,7 @@ impl Filling {
             let share = sockets / count + u32::from(index < sockets % count);
             let mut filler = Command::new(env::current_exe()?)
                 .arg(crate::FILL)
-                .args([index, share, files].map(|number| number.to_string()))
+                .args([index, share, listening.among(share), files].map(|n| n.to_string()))
                 .stdin(stdin.try_clone()?)
                 .stdout(Stdio::piped())
                 .spawn()

@@ -361,6 +361,13 @@ fn an_unknown_collector_is_refused() {
 }
 
 #[test]
+fn an_unknown_way_to_owners_is_refused() {
+    let ran = finish(command(&["-t"]).env("PORTSTAT_OWNERS", "nope")).exited(2);
+    assert!(ran.stderr.contains("nope") && ran.stderr.contains("proc or bpf"));
+    finish(command(&["-t"]).env("PORTSTAT_OWNERS", "")).exited(0);
+}
+
+#[test]
 fn help_is_short_or_has_examples() {
     let short = run(&["-h"]).exited(0).quietly();
     let long = run(&["--help"]).exited(0).quietly();

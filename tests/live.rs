@@ -1011,6 +1011,43 @@ fn what_nobody_can_own_has_no_owner_and_no_warning() {
     });
 }
 
+/// Outside of any namespace of our own: in one, BPF is out of reach.
+#[test]
+fn owners_are_the_same_by_either_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let holders = [
+        Holder::of(&[listener.as_fd()]),
+        Holder::twice(&[listener.as_fd()]),
+    ];
+    let filter = format!("sport = :{}", listener.local_addr().unwrap().port());
+    let by = |owners: &str, flags: &str| {
+        portstat::finish(portstat::command(&[flags, &filter]).env("PORTSTAT_OWNERS", owners))
+            .exited(0)
+    };
+    let proc = by("proc", "-tlnpv");
+    assert!(!proc.stderr.contains("BPF"), "{}", proc.stderr);
+    for holder in &holders {
+        assert!(
+            proc.text().contains(&format!("pid={},", holder.pid())),
+            "{}",
+            proc.text()
+        );
+    }
+    for flags in ["-tlnp", "-tlnpv"] {
+        assert_eq!(by("", flags).text(), proc.text());
+        let bpf = by("bpf", flags);
+        assert_eq!(bpf.text(), proc.text());
+        // Whoever asks for BPF is told where it was not used, and nobody else.
+        let refused = bpf.stderr.contains("owners by /proc, not BPF: ");
+        assert!(
+            refused || nix::unistd::geteuid().is_root(),
+            "{}",
+            bpf.stderr
+        );
+    }
+    assert!(!by("", "-tlnp").stderr.contains("BPF"));
+}
+
 #[test]
 fn owners_out_of_reach_are_hidden_with_one_warning() {
     beside_ss(|| {

@@ -29,6 +29,7 @@ fn run(args: &[&str]) -> Output {
         .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_remove("PORTSTAT_COLLECTOR")
+        .env_remove("PORTSTAT_OWNERS")
         .output()
         .unwrap()
 }

@@ -72,6 +72,7 @@ fn portstat(from: &Path, arguments: &[&str], collector: Option<&str>) -> Output 
     command.arg("--from").arg(from).args(arguments);
     command
         .env_remove("PORTSTAT_COLLECTOR")
+        .env_remove("PORTSTAT_OWNERS")
         .env_remove("NO_COLOR");
     if let Some(collector) = collector {
         command.env("PORTSTAT_COLLECTOR", collector);

@@ -148,7 +148,7 @@ pub struct ListArgs {
     /// Accepted for netstat's sake: nothing is ever cut
     #[arg(short = 'W', long)]
     pub wide: bool,
-    /// Accepted for netstat's sake
+    /// Say how owners were found, where it was not by the fastest way
     #[arg(short = 'v', long)]
     pub verbose: bool,
     /// Which sockets, in the language of ss

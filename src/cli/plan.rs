@@ -9,7 +9,7 @@ use super::args::{
     Args, ColorArg, Command, FormatArg, ListArgs, RecordArgs, Seconds, ShellArg, SortBy,
 };
 use crate::collect::Method;
-use crate::kernel::terminal;
+use crate::kernel::{HolderMethod, terminal};
 use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
 use crate::render::{Column, Paint};
 
@@ -24,6 +24,8 @@ pub struct Environment {
     pub no_color: bool,
     /// `PORTSTAT_COLLECTOR`.
     pub collector: Option<OsString>,
+    /// `PORTSTAT_OWNERS`.
+    pub owners: Option<OsString>,
 }
 
 impl Environment {
@@ -36,6 +38,7 @@ impl Environment {
             width: terminal.then(terminal::width).flatten(),
             no_color: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
             collector: set("PORTSTAT_COLLECTOR"),
+            owners: set("PORTSTAT_OWNERS"),
         }
     }
 }
@@ -47,6 +50,8 @@ pub struct Plan {
     pub from: Option<PathBuf>,
     /// By which way tables are read.
     pub method: Method,
+    /// By which way owners are found.
+    pub holder_method: HolderMethod,
     /// What to do.
     pub job: Job,
 }
@@ -125,6 +130,8 @@ pub struct ListPlan {
     pub interval: Option<Duration>,
     /// Print nothing.
     pub quiet: bool,
+    /// Say which way was not taken, and why.
+    pub verbose: bool,
 }
 
 /// Arguments that make no sense together.
@@ -136,6 +143,9 @@ pub enum UsageError {
     /// `PORTSTAT_COLLECTOR` is neither.
     #[error("PORTSTAT_COLLECTOR is {0:?}; expected netlink or proc")]
     Collector(String),
+    /// `PORTSTAT_OWNERS` is neither.
+    #[error("PORTSTAT_OWNERS is {0:?}; expected proc or bpf")]
+    Owners(String),
     /// An interval that is none.
     #[error("-c: {0}")]
     Interval(String),
@@ -149,6 +159,7 @@ impl Plan {
     pub fn new(args: Args, environment: &Environment) -> Result<Plan, UsageError> {
         let output = output(&args, environment);
         let method = method(environment)?;
+        let holder_method = holder_method(environment)?;
         let job = match args.command {
             Some(Command::Record(record)) => {
                 only_defaults(&args.list, "record")?;
@@ -174,6 +185,7 @@ impl Plan {
         Ok(Plan {
             from: args.global.from,
             method,
+            holder_method,
             job,
         })
     }
@@ -225,6 +237,17 @@ fn method(environment: &Environment) -> Result<Method, UsageError> {
     }
 }
 
+fn holder_method(environment: &Environment) -> Result<HolderMethod, UsageError> {
+    let Some(name) = &environment.owners else {
+        return Ok(HolderMethod::Auto);
+    };
+    match name.to_str() {
+        Some("proc") => Ok(HolderMethod::Proc),
+        Some("bpf") => Ok(HolderMethod::Bpf),
+        _ => Err(UsageError::Owners(name.to_string_lossy().into_owned())),
+    }
+}
+
 fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
     if args.quiet && args.continuous.is_some() {
         return Err(UsageError::Conflict("-q", "-c"));
@@ -259,6 +282,7 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
         sort: args.sort,
         interval,
         quiet: args.quiet,
+        verbose: args.verbose,
     })
 }
 
@@ -451,12 +475,16 @@ mod tests {
         assert!(plan(&["-t", "record", "x"]).is_err());
         assert!(plan(&["-q", "-c"]).is_err());
         assert!(plan(&["--json", "--columns", "pid"]).is_err());
-        let args = Args::try_parse_from(["portstat"]).unwrap();
-        let environment = Environment {
-            collector: Some("nope".into()),
-            ..Environment::default()
-        };
-        assert!(Plan::new(args, &environment).is_err());
+        let nope = || Some("nope".into());
+        for (collector, owners) in [(nope(), None), (None, nope())] {
+            let args = Args::try_parse_from(["portstat"]).unwrap();
+            let environment = Environment {
+                collector,
+                owners,
+                ..Environment::default()
+            };
+            assert!(Plan::new(args, &environment).is_err());
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
+use super::context::Context;
 use crate::cli::plan::ListPlan;
 use crate::collect::{Batch, Flow, Receiver, Request, collect, read_process, resolver, user_name};
 use crate::join::{HolderIndex, Services};
-use crate::kernel::{Host, Resolver, Visibility, scan_holders};
+use crate::kernel::{HolderMethod, Host, Resolver, Unavailable, Visibility, find_holders};
 use crate::model::{
     Details, Endpoint, Gap, HiddenCause, HostNames, Owners, PortRange, Processes, Row, Socket,
     State,
@@ -45,6 +46,7 @@ impl Wants {
 /// rows any number of times.
 pub(super) struct Annotator<'h> {
     host: &'h Host,
+    holder_method: HolderMethod,
     /// How the sockets were asked for, for a second look.
     request: &'h Request,
     wants: Wants,
@@ -74,12 +76,15 @@ struct Holders {
     second_looks: u32,
     hidden: u64,
     cause: Option<HiddenCause>,
+    method: HolderMethod,
+    without_bpf: Option<Unavailable>,
 }
 
 impl<'h> Annotator<'h> {
-    pub(super) fn new(host: &'h Host, request: &'h Request, wants: Wants) -> Annotator<'h> {
+    pub(super) fn new(context: &'h Context, request: &'h Request, wants: Wants) -> Annotator<'h> {
         Annotator {
-            host,
+            host: &context.host,
+            holder_method: context.holder_method,
             request,
             wants,
             services: None,
@@ -157,7 +162,7 @@ impl<'h> Annotator<'h> {
         let thorough = self.wants.process_details;
         let mut owners = match self.owners.take() {
             Some(owners) => owners,
-            None => Holders::scan(self.host),
+            None => Holders::scan(self.host, self.holder_method),
         };
         owners.read_processes(self.host, sockets, thorough);
         let lost = owners.lost(sockets);
@@ -231,16 +236,22 @@ impl<'h> Annotator<'h> {
         }
         gaps
     }
+
+    /// Why owners were not found by BPF, where they would have been.
+    pub(super) fn without_bpf(&self) -> Option<String> {
+        let refusal = self.owners.as_ref()?.without_bpf.as_ref()?;
+        Some(refusal.to_string())
+    }
 }
 
 impl Holders {
-    fn scan(host: &Host) -> Holders {
+    fn scan(host: &Host, method: HolderMethod) -> Holders {
         let no_processes = if host.is_recorded() {
             HiddenCause::NotRecorded
         } else {
             HiddenCause::NoProc
         };
-        let (index, limit) = match scan_holders(&host.path("proc"), host.is_recorded()) {
+        let (index, limit, without_bpf) = match find_holders(host, method) {
             Ok(scan) => {
                 let limit = if scan.processes == 0 {
                     Some(no_processes)
@@ -256,9 +267,9 @@ impl Holders {
                 } else {
                     Some(HiddenCause::Permission)
                 };
-                (HolderIndex::new(scan.holders), limit)
+                (HolderIndex::new(scan.holders), limit, scan.without_bpf)
             }
-            Err(_) => (HolderIndex::default(), Some(no_processes)),
+            Err(_) => (HolderIndex::default(), Some(no_processes), None),
         };
         Holders {
             index,
@@ -268,6 +279,8 @@ impl Holders {
             second_looks: 0,
             hidden: 0,
             cause: None,
+            method,
+            without_bpf,
         }
     }
 
@@ -309,7 +322,7 @@ impl Holders {
             self.unheld.extend(lost);
             return;
         }
-        if let Ok(scan) = scan_holders(&host.path("proc"), false) {
+        if let Ok(scan) = find_holders(host, self.method) {
             self.index = HolderIndex::new(scan.holders);
         }
         let mut finder = Finder {

@@ -9,7 +9,7 @@ use crate::analyze::EphemeralSettings;
 use crate::cli::plan::UsageError;
 use crate::collect::{CollectError, Method};
 use crate::filter::FilterError;
-use crate::kernel::{Host, HostError};
+use crate::kernel::{HolderMethod, Host, HostError};
 use crate::model::Gap;
 use crate::render::Document;
 use crate::render::escape::{message, terminal};
@@ -93,15 +93,18 @@ pub(super) struct Context {
     pub(super) host: Host,
     /// By which way tables are read.
     pub(super) method: Method,
+    /// By which way owners are found.
+    pub(super) holder_method: HolderMethod,
     warned: HashSet<String>,
 }
 
 impl Context {
     /// A run on this host.
-    pub(super) fn new(host: Host, method: Method) -> Context {
+    pub(super) fn new(host: Host, method: Method, holder_method: HolderMethod) -> Context {
         Context {
             host,
             method,
+            holder_method,
             warned: HashSet::new(),
         }
     }
@@ -119,6 +122,15 @@ impl Context {
     pub(super) fn warn_of_gaps(&mut self, gaps: &[Gap]) {
         for gap in gaps {
             self.warn(gap.to_string());
+        }
+    }
+
+    /// Says why owners were not found by BPF: to whoever asked for that, or for more words.
+    pub(super) fn say_without_bpf(&mut self, reason: Option<String>, verbose: bool) {
+        if let Some(reason) = reason
+            && (verbose || self.holder_method == HolderMethod::Bpf)
+        {
+            self.warn(format!("owners by /proc, not BPF: {reason}"));
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error};
 use super::hold::{Hold, count_connections};
+use super::list::Remarks;
 use super::request::sees_all_connections;
 use super::stream::Writer;
 use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
@@ -59,7 +60,7 @@ impl<'a> Held<'a> {
         // Only a table has a place for what is now missing.
         report.gaps.extend(settings_gap.filter(|_| is_table));
 
-        let mut annotator = Annotator::new(&context.host, request, Wants::of(plan));
+        let mut annotator = Annotator::new(context, request, Wants::of(plan));
         annotator.prepare(&kept.sockets);
         Ok(Held {
             order: order(plan, &kept, &annotator),
@@ -70,13 +71,13 @@ impl<'a> Held<'a> {
         })
     }
 
-    /// Prints it; returns what it lacks, and how the ephemeral ports stand.
+    /// Prints it; returns what is left to be said.
     pub(super) fn print(
         self,
         context: &Context,
         plan: &ListPlan,
         request: &Request,
-    ) -> Result<(Vec<Gap>, Option<Verdict>), Error> {
+    ) -> Result<Remarks, Error> {
         let mut out = io::stdout().lock();
         match plan.output.format {
             Format::Table => self.table(plan, &mut out),
@@ -86,7 +87,11 @@ impl<'a> Held<'a> {
             }
         }?;
         out.flush()?;
-        Ok((self.gaps(), self.verdict))
+        Ok(Remarks {
+            gaps: self.gaps(),
+            verdict: self.verdict,
+            without_bpf: self.annotator.without_bpf(),
+        })
     }
 
     fn row(&self, index: &usize) -> Row<'_> {

@@ -75,6 +75,16 @@ impl Receiver for Search<'_> {
     }
 }
 
+/// What a listing leaves to be said.
+pub(super) struct Remarks {
+    /// What it lacks.
+    pub(super) gaps: Vec<Gap>,
+    /// How the ephemeral ports stand.
+    pub(super) verdict: Option<Verdict>,
+    /// Why owners were not found by BPF.
+    pub(super) without_bpf: Option<String>,
+}
+
 fn print(
     context: &mut Context,
     plan: &ListPlan,
@@ -82,15 +92,16 @@ fn print(
     query: &Query,
 ) -> Result<(), Error> {
     let held = plan.sort.is_some() || matches!(plan.output.format, Format::Table | Format::Json);
-    let (gaps, verdict) = if held {
+    let remarks = if held {
         Held::read(context, plan, request, query)?.print(context, plan, request)?
     } else {
         print_streamed(context, plan, request, query)?
     };
-    context.warn_of_gaps(&gaps);
+    context.warn_of_gaps(&remarks.gaps);
+    context.say_without_bpf(remarks.without_bpf, plan.verbose);
     // A table says it below its rows.
     if plan.output.format != Format::Table
-        && let Some(warning) = verdict.as_ref().and_then(verdict_warning)
+        && let Some(warning) = remarks.verdict.as_ref().and_then(verdict_warning)
     {
         context.warn(warning);
     }
@@ -102,9 +113,9 @@ fn print_streamed(
     plan: &ListPlan,
     request: &Request,
     query: &Query,
-) -> Result<(Vec<Gap>, Option<Verdict>), Error> {
+) -> Result<Remarks, Error> {
     let pass = |socket: &Socket| query.accepts(socket);
-    let annotator = Annotator::new(&context.host, request, Wants::of(plan));
+    let annotator = Annotator::new(context, request, Wants::of(plan));
     let mut stream = Stream::new(
         &pass,
         annotator,
@@ -116,5 +127,9 @@ fn print_streamed(
     let (ephemeral, annotator) = stream.finish()?;
     let mut gaps = report.gaps;
     gaps.extend(annotator.gaps());
-    Ok((gaps, ephemeral.map(|count| count.verdict())))
+    Ok(Remarks {
+        gaps,
+        verdict: ephemeral.map(|count| count.verdict()),
+        without_bpf: annotator.without_bpf(),
+    })
 }

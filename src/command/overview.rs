@@ -33,7 +33,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         users: true,
         ..Wants::default()
     };
-    let mut annotator = Annotator::new(&context.host, &request, wants);
+    let mut annotator = Annotator::new(context, &request, wants);
     let mut listeners = hold.kept.sockets;
     listeners.sort_by_key(reading_order);
     annotator.prepare(&listeners);
@@ -63,6 +63,8 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
     let mut gaps = report.gaps;
     gaps.extend(annotator.gaps());
     gaps.extend(settings.err());
+    let without_bpf = annotator.without_bpf();
     context.warn_of_gaps(&gaps);
+    context.say_without_bpf(without_bpf, false);
     Ok(Finish::Done)
 }

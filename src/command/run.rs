@@ -11,7 +11,7 @@ pub fn run(plan: Plan) -> Result<Finish, Error> {
         None => Host::Live,
         Some(path) => Host::recorded(path)?,
     };
-    let mut context = Context::new(host, plan.method);
+    let mut context = Context::new(host, plan.method, plan.holder_method);
     match plan.job {
         Job::Overview(output) => overview::run(&mut context, &output),
         Job::Summary(plan) => summary::run(&mut context, &plan),

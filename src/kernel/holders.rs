@@ -1,25 +1,50 @@
-//! The walk over `/proc/PID/fd`: which process holds which socket.
+//! Which process holds which socket: the walk over `/proc/PID/fd`, and when to leave it to BPF.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
+use super::host::Host;
+use super::task_file::{self, Unavailable};
 use crate::model::Holder;
 
 /// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
 const ENTRIES_LEN: usize = 16 << 10;
+/// Enough for the first descriptors, of which each is as readable as the others.
+const PROBED_LEN: usize = 256;
 /// Longer than any `socket:[N]`; a longer target is none.
 const TARGET_LEN: usize = 40;
 /// A thread for fewer processes than this costs more than it saves.
 const PROCESSES_PER_THREAD: usize = 24;
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
+/// A walk that takes longer than this is given up for BPF, where that is permitted.
+///
+/// Before its first file BPF costs 1 ms, or 5 where the kernel's types must be copied; then it is
+/// ten times as fast as a thread of the walk. How many files there are is not known beforehand:
+/// so most machines, which are small, never pay for BPF, and no other pays much for the try.
+/// Measured as `portstat -tlnp` with `PORTSTAT_OWNERS` set either way.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// By which way holders are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HolderMethod {
+    /// `/proc`, and BPF where that takes long.
+    #[default]
+    Auto,
+    /// `/proc` only.
+    Proc,
+    /// BPF first.
+    Bpf,
+}
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -32,6 +57,8 @@ pub struct Scan {
     pub vanished: u64,
     /// Processes that were listed.
     pub processes: u64,
+    /// Why BPF was not used, where it would have been.
+    pub without_bpf: Option<Unavailable>,
 }
 
 impl Scan {
@@ -42,23 +69,81 @@ impl Scan {
     }
 }
 
+/// Finds the holders of a host's sockets, by BPF or below `/proc`. The answers are the same but
+/// for processes that may not be read below `/proc`; these are named in both.
+pub fn find_holders(host: &Host, method: HolderMethod) -> io::Result<Scan> {
+    let root = host.path("proc");
+    let turn = Turn::default();
+    match (host, method) {
+        (Host::Recorded(_), _) => return scan_holders(&root, true),
+        (Host::Live, HolderMethod::Proc) => return scan_holders(&root, false),
+        (Host::Live, HolderMethod::Auto) => {
+            let mut scan = scan_below(&root, Task::FindUntil(&turn))?;
+            if !turn.passed.into_inner() {
+                scan.without_bpf = turn.refusal.into_inner().flatten();
+                return Ok(scan);
+            }
+        }
+        (Host::Live, HolderMethod::Bpf) => {}
+    }
+    match task_file::scan() {
+        Ok(holders) => Ok(Scan {
+            holders,
+            ..scan_below(&root, Task::Probe)?
+        }),
+        Err(refusal) => Ok(Scan {
+            without_bpf: Some(refusal),
+            ..scan_holders(&root, false)?
+        }),
+    }
+}
+
 /// Walks the processes below `proc_root`, in parallel.
 ///
 /// `absent_is_unreadable` is for recordings: a process without `fd` there is one that could not
 /// be read when it was made, not one that ended.
 pub fn scan_holders(proc_root: &Path, absent_is_unreadable: bool) -> io::Result<Scan> {
+    scan_below(
+        proc_root,
+        if absent_is_unreadable {
+            Task::FindRecorded
+        } else {
+            Task::Find
+        },
+    )
+}
+
+/// What a walk is for.
+#[derive(Clone, Copy, Debug)]
+enum Task<'a> {
+    /// Finding all holders.
+    Find,
+    /// Finding all holders in a recording.
+    FindRecorded,
+    /// Finding holders until the turn passes to BPF.
+    FindUntil(&'a Turn),
+    /// Finding which processes may not be read. BPF sees them too, as a rule; but where something
+    /// shields a process from root, it may shield it from BPF, and nobody would tell.
+    Probe,
+}
+
+fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
     let root = open_dir(CWD, proc_root)?;
     let pids = pids(&root)?;
-    let next = AtomicUsize::new(0);
-    let walk = || walk(&root, &pids, &next, absent_is_unreadable);
+    let walk = Walk {
+        root: &root,
+        pids: &pids,
+        next: AtomicUsize::new(0),
+        task,
+    };
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_THREADS)
         .min(pids.len() / PROCESSES_PER_THREAD + 1);
 
     let mut scan = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(walk)).collect();
-        let mut scan = walk();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk.run())).collect();
+        let mut scan = walk.run();
         for other in others {
             match other.join() {
                 Ok(found) => scan.merge(found),
@@ -69,6 +154,43 @@ pub fn scan_holders(proc_root: &Path, absent_is_unreadable: bool) -> io::Result<
     });
     scan.processes = pids.len() as u64;
     Ok(scan)
+}
+
+/// Whose turn it is: that of the walk, until it has taken long and BPF is permitted.
+#[derive(Debug)]
+struct Turn {
+    began: Instant,
+    /// Why BPF is not permitted; nobody looks before the walk has taken long.
+    refusal: OnceLock<Option<Unavailable>>,
+    /// Whether it is BPF's turn.
+    passed: AtomicBool,
+}
+
+impl Default for Turn {
+    fn default() -> Turn {
+        Turn {
+            began: Instant::now(),
+            refusal: OnceLock::new(),
+            passed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Turn {
+    /// Whether the walk is to be given up.
+    fn has_passed(&self) -> bool {
+        let passes = || {
+            self.began.elapsed() > PATIENCE
+                && self
+                    .refusal
+                    .get_or_init(|| task_file::permitted().err())
+                    .is_none()
+        };
+        if !self.passed.load(Ordering::Relaxed) && passes() {
+            self.passed.store(true, Ordering::Relaxed);
+        }
+        self.passed.load(Ordering::Relaxed)
+    }
 }
 
 fn open_dir(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
@@ -90,53 +212,80 @@ fn pids(root: &OwnedFd) -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// One thread's share: takes processes until none are left.
-fn walk(root: &OwnedFd, pids: &[u32], next: &AtomicUsize, absent_is_unreadable: bool) -> Scan {
-    let mut scan = Scan::default();
-    let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
-    while let Some(&pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
-        match process(root, pid, &mut buffer, &mut scan.holders) {
-            Ok(()) => {}
-            Err(Errno::NOENT | Errno::SRCH) if !absent_is_unreadable => scan.vanished += 1,
-            Err(_) => scan.unreadable.push(pid),
-        }
-    }
-    scan
+/// A walk, which several threads share.
+struct Walk<'a> {
+    root: &'a OwnedFd,
+    pids: &'a [u32],
+    /// Index of the process that is next.
+    next: AtomicUsize,
+    task: Task<'a>,
 }
 
-fn process(
-    root: &OwnedFd,
-    pid: u32,
-    buffer: &mut [MaybeUninit<u8>],
-    holders: &mut Vec<(u64, Holder)>,
-) -> rustix::io::Result<()> {
-    let mut name = itoa::Buffer::new();
-    let mut path = [0u8; 16];
-    let digits = name.format(pid).as_bytes();
-    path[..digits.len()].copy_from_slice(digits);
-    path[digits.len()..digits.len() + 3].copy_from_slice(b"/fd");
-    let dir = open_dir(root, &path[..digits.len() + 3])?;
-
-    let mut entries = RawDir::new(&dir, buffer);
-    let mut target = [MaybeUninit::uninit(); TARGET_LEN];
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(fd) = number(name.to_bytes()) else {
-            continue;
+impl Walk<'_> {
+    /// One thread's share: takes processes until none are left.
+    fn run(&self) -> Scan {
+        let mut scan = Scan::default();
+        let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
+        let buffer = match self.task {
+            Task::Probe => &mut buffer[..PROBED_LEN],
+            Task::Find | Task::FindRecorded | Task::FindUntil(_) => &mut buffer[..],
         };
-        match readlinkat_raw(&dir, name, &mut target) {
-            Ok((found, _)) => {
-                if let Some(inode) = socket_inode(found) {
-                    holders.push((inode, Holder { pid, fd }));
+        while !self.is_given_up()
+            && let Some(&pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
+        {
+            match self.process(pid, buffer, &mut scan.holders) {
+                Ok(()) => {}
+                Err(Errno::NOENT | Errno::SRCH) if !matches!(self.task, Task::FindRecorded) => {
+                    scan.vanished += 1;
                 }
+                Err(_) => scan.unreadable.push(pid),
             }
-            // Closed since it was listed, or no link at all (in a damaged recording).
-            Err(Errno::NOENT | Errno::INVAL) => {}
-            Err(error) => return Err(error),
         }
+        scan
     }
-    Ok(())
+
+    fn is_given_up(&self) -> bool {
+        matches!(self.task, Task::FindUntil(turn) if turn.has_passed())
+    }
+
+    fn process(
+        &self,
+        pid: u32,
+        buffer: &mut [MaybeUninit<u8>],
+        holders: &mut Vec<(u64, Holder)>,
+    ) -> rustix::io::Result<()> {
+        let mut name = itoa::Buffer::new();
+        let mut path = [0u8; 16];
+        let digits = name.format(pid).as_bytes();
+        path[..digits.len()].copy_from_slice(digits);
+        path[digits.len()..digits.len() + 3].copy_from_slice(b"/fd");
+        let dir = open_dir(self.root, &path[..digits.len() + 3])?;
+
+        let mut entries = RawDir::new(&dir, buffer);
+        let mut target = [MaybeUninit::uninit(); TARGET_LEN];
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(fd) = number(name.to_bytes()) else {
+                continue;
+            };
+            match readlinkat_raw(&dir, name, &mut target) {
+                Ok(_) if matches!(self.task, Task::Probe) => break,
+                Ok((found, _)) => {
+                    if let Some(inode) = socket_inode(found) {
+                        holders.push((inode, Holder { pid, fd }));
+                    }
+                }
+                // Closed since it was listed, or no link at all (in a damaged recording).
+                Err(Errno::NOENT | Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+            if entries.is_buffer_empty() && self.is_given_up() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Inode of a socket in the target of `/proc/PID/fd/N`: `socket:[4242]`.

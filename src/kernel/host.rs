@@ -9,6 +9,9 @@ use super::dump::Dump;
 use super::recording::{HostError, Recording, TEXT_LIMIT};
 use crate::model::Protocol;
 
+/// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
+pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
 /// Where everything is read from.
 #[derive(Debug)]
 pub enum Host {

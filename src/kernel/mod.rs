@@ -3,6 +3,7 @@
 //! It returns raw bytes and tuples; what they mean is decided in `wire` and above. Everything
 //! hangs on a [`Host`], which is this machine or a recording of one.
 
+mod btf;
 mod cgroups;
 mod dump;
 mod holders;
@@ -11,14 +12,16 @@ mod names;
 mod recorder;
 mod recording;
 mod resolve;
+mod task_file;
 pub mod terminal;
 mod visibility;
 
 pub use dump::Dump;
-pub use holders::{Scan, scan_holders};
+pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
 pub use host::Host;
 pub use names::user_name;
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;
+pub use task_file::Unavailable;
 pub use visibility::Visibility;

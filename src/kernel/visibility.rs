@@ -3,11 +3,9 @@
 use procfs::FromRead;
 use procfs::process::{MountInfos, Status};
 
-use super::host::{Host, namespace_inode};
+use super::host::{Host, INITIAL_PID_NAMESPACE, namespace_inode};
 use crate::model::HiddenCause;
 
-/// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// Bit of CAP_SYS_PTRACE in a capability set.
 const CAP_SYS_PTRACE: u64 = 1 << 19;
 
@@ -67,11 +65,16 @@ fn proc_hides_processes() -> bool {
 /// Whether CAP_SYS_PTRACE is held in the first user namespace, where every process is ours to
 /// read.
 fn may_trace_everyone() -> bool {
-    let capable = std::fs::read("/proc/self/status")
-        .ok()
-        .and_then(|text| Status::from_read(&text[..]).ok())
-        .is_some_and(|status| status.capeff & CAP_SYS_PTRACE != 0);
+    effective_capabilities() & CAP_SYS_PTRACE != 0
+}
+
+/// What we are capable of, a bit each, in the first user namespace: none in any other.
+pub(super) fn effective_capabilities() -> u64 {
     let initial = std::fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
-    capable && initial
+    let status = std::fs::read("/proc/self/status")
+        .ok()
+        .filter(|_| initial)
+        .and_then(|text| Status::from_read(&text[..]).ok());
+    status.map_or(0, |status| status.capeff)
 }

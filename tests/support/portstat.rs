@@ -49,6 +49,7 @@ pub fn command<A: AsRef<str>>(args: &[A]) -> Command {
         .args(args.iter().map(AsRef::as_ref))
         .env_remove("NO_COLOR")
         .env_remove("PORTSTAT_COLLECTOR")
+        .env_remove("PORTSTAT_OWNERS")
         .env_remove("COLUMNS")
         .env("TERM", "xterm");
     command

@@ -1,0 +1,648 @@
+//! Who holds which socket, told by the kernel at once: a BPF program is called for every open
+//! file of every process, and writes a record for each socket.
+//!
+//! It is the walk of `holders` made inside of the kernel, ten times as fast where there are
+//! many files, and needs privileges, a kernel of 5.8 or later and its own description of its types. So
+//! nothing depends on it: whatever fails is an [`Unavailable`], and `/proc` is walked instead.
+//! The program is loaded as it stands here, without a compiler or a library, and is gone when the
+//! scan ends. It changes nothing, and nothing but inodes and numbers leaves the kernel by it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::{ptr, slice};
+
+use rustix::fs::fstatfs;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::btf::{Btf, Kind, Type};
+use super::host::{INITIAL_PID_NAMESPACE, namespace_inode};
+use super::visibility::effective_capabilities;
+use crate::model::Holder;
+
+/// The kernel's description of its own types.
+const TYPES: &str = "/sys/kernel/btf/vmlinux";
+/// The magic number of the file system that it is in.
+const SYSFS_MAGIC: libc::c_long = 0x6265_6572;
+/// The function whose arguments the program gets; the program is an implementation of it.
+const ITERATOR: &str = "bpf_iter_task_file";
+/// The program calls functions that are offered to free software only. This is that name of
+/// portstat's own licence (MIT or Apache-2.0, at the user's choice) that the kernel knows.
+const LICENSE: &[u8] = b"Dual MIT/GPL\0";
+
+/// Bit of the capability to load programs, and of the one to let them read the kernel's data.
+const CAP_BPF: u64 = 1 << 39;
+const CAP_PERFMON: u64 = 1 << 38;
+/// Implies both.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// The kernel gathers records in a buffer of 32 KiB, so no read returns more.
+const READ_LEN: usize = 64 << 10;
+/// A record: inode (u64), pid (u32), descriptor (u32), in the byte order of the machine.
+const RECORD_LEN: usize = 16;
+
+/// Why BPF does not tell who holds what.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// It counts processes as the first pid namespace does, and we see others in `/proc`.
+    #[error("not in the first pid namespace")]
+    PidNamespace,
+    /// CAP_BPF or CAP_PERFMON is missing, or held in a user namespace only.
+    #[error("needs CAP_BPF and CAP_PERFMON")]
+    Permission,
+    /// Pointers are not 64 bits long here.
+    #[error("not on this architecture")]
+    Architecture,
+    /// The description of types lacks one, or is damaged.
+    #[error("{TYPES} does not describe {0}")]
+    Type(&'static str),
+    /// The kernel refused a step; the source is its answer.
+    #[error("cannot {step}: {error}")]
+    Refused {
+        /// What was to be done.
+        step: &'static str,
+        /// The answer.
+        error: io::Error,
+    },
+    /// What was read is not made of whole records; its length in bytes.
+    #[error("{0} bytes are no records")]
+    Record(usize),
+}
+
+fn refused(step: &'static str) -> impl FnOnce(io::Error) -> Unavailable {
+    move |error| Unavailable::Refused { step, error }
+}
+
+/// Whether it makes sense to try; cheap beside the scan itself.
+pub(super) fn permitted() -> Result<(), Unavailable> {
+    if cfg!(not(target_pointer_width = "64")) {
+        return Err(Unavailable::Architecture);
+    }
+    // Of the first pid namespace we are seen in no other, so a /proc that has us is of it too.
+    if namespace_inode("pid") != Some(INITIAL_PID_NAMESPACE) {
+        return Err(Unavailable::PidNamespace);
+    }
+    let held = effective_capabilities();
+    let needed = CAP_BPF | CAP_PERFMON;
+    if held & CAP_SYS_ADMIN == 0 && held & needed != needed {
+        return Err(Unavailable::Permission);
+    }
+    Ok(())
+}
+
+/// Every socket's inode and one holder of it, in no order, of all processes of the machine.
+///
+/// As in `/proc/PID/fd`, the files of a process are those of its first thread.
+pub(super) fn scan() -> Result<Vec<(u64, Holder)>, Unavailable> {
+    permitted()?;
+    let layout = with_types(Layout::resolve).map_err(refused("read the kernel's types"))??;
+    let program = load(&program(&layout), layout.iterator).map_err(refused("load a program"))?;
+    let link = attach(&program).map_err(refused("attach a program"))?;
+    let iterator = iterate(&link).map_err(refused("start an iterator"))?;
+    read_records(&iterator)
+}
+
+/// Shows the description of the kernel's types to `take`.
+///
+/// It has some 5 MB. From 6.16 on it can be mapped, in a tenth of a millisecond; to copy it takes
+/// four.
+#[allow(unsafe_code)]
+fn with_types<T>(take: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut file = File::open(TYPES)?;
+    let length = file.metadata()?.len() as usize;
+    if fstatfs(&file)?.f_type as libc::c_long == SYSFS_MAGIC {
+        let (read, private) = (ProtFlags::READ, MapFlags::PRIVATE);
+        // SAFETY: A new mapping, at a place of the kernel's choice, touches no memory of ours.
+        if let Ok(start) = unsafe { mmap(ptr::null_mut(), length, read, private, &file, 0) } {
+            // SAFETY: The kernel maps no more than it has, and it neither changes nor takes back
+            // the description of itself; it is unmapped below, after its last use.
+            let taken = take(unsafe { slice::from_raw_parts(start.cast(), length) });
+            // SAFETY: This is the mapping made above, and `taken` borrows nothing of it.
+            let _ = unsafe { munmap(start, length) };
+            return Ok(taken);
+        }
+    }
+    let mut types = Vec::with_capacity(length);
+    file.read_to_end(&mut types)?;
+    Ok(take(&types))
+}
+
+/// Where the fields are that the program reads, in bytes from the start of their struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    /// Id of the type of [`ITERATOR`].
+    iterator: u32,
+    /// `bpf_iter_meta.seq`
+    seq: i16,
+    /// `task_struct.pid`, which is a thread's.
+    pid: i16,
+    /// `task_struct.tgid`, which is the process's.
+    tgid: i16,
+    /// `file.f_inode`
+    inode: i16,
+    /// `inode.i_ino`
+    number: i16,
+    /// `inode.i_sb`
+    superblock: i16,
+    /// `super_block.s_magic`
+    magic: i16,
+}
+
+impl Layout {
+    fn resolve(types: &[u8]) -> Result<Layout, Unavailable> {
+        let btf = Btf::new(types).ok_or(Unavailable::Type("types"))?;
+        let [task, file, inode, superblock, meta, iterator] = btf.find([
+            (Kind::Struct, c"task_struct"),
+            (Kind::Struct, c"file"),
+            (Kind::Struct, c"inode"),
+            (Kind::Struct, c"super_block"),
+            (Kind::Struct, c"bpf_iter_meta"),
+            (Kind::Function, c"bpf_iter_task_file"),
+        ]);
+        let offset = |found: Option<Type<'_>>, member, what| {
+            found
+                .and_then(|found| btf.offset(&found, member))
+                .and_then(|offset| i16::try_from(offset).ok())
+                .ok_or(Unavailable::Type(what))
+        };
+        Ok(Layout {
+            iterator: iterator.ok_or(Unavailable::Type(ITERATOR))?.id,
+            seq: offset(meta, c"seq", "bpf_iter_meta.seq")?,
+            pid: offset(task, c"pid", "task_struct.pid")?,
+            tgid: offset(task, c"tgid", "task_struct.tgid")?,
+            inode: offset(file, c"f_inode", "file.f_inode")?,
+            number: offset(inode, c"i_ino", "inode.i_ino")?,
+            superblock: offset(inode, c"i_sb", "inode.i_sb")?,
+            magic: offset(superblock, c"s_magic", "super_block.s_magic")?,
+        })
+    }
+}
+
+/// A register of the machine that BPF programs run on: 1 to 5 are the arguments of a call and
+/// overwritten by it, 0 is its result, 6 to 9 are kept, 10 points behind the stack.
+type Register = u8;
+
+/// One instruction: `struct bpf_insn`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Instruction {
+    code: u8,
+    /// Two registers of four bits each.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+const fn instruction(
+    code: u8,
+    to: Register,
+    from: Register,
+    offset: i16,
+    immediate: i32,
+) -> Instruction {
+    let registers = if cfg!(target_endian = "little") {
+        from << 4 | to
+    } else {
+        to << 4 | from
+    };
+    Instruction {
+        code,
+        registers,
+        offset,
+        immediate,
+    }
+}
+
+/// `to = *(u64 *)(from + offset)`
+const fn load64(to: Register, from: Register, offset: i16) -> Instruction {
+    instruction(0x79, to, from, offset, 0)
+}
+
+/// `to = *(u32 *)(from + offset)`
+const fn load32(to: Register, from: Register, offset: i16) -> Instruction {
+    instruction(0x61, to, from, offset, 0)
+}
+
+/// `*(u64 *)(to + offset) = from`
+const fn store64(to: Register, offset: i16, from: Register) -> Instruction {
+    instruction(0x7b, to, from, offset, 0)
+}
+
+/// `*(u32 *)(to + offset) = from`
+const fn store32(to: Register, offset: i16, from: Register) -> Instruction {
+    instruction(0x63, to, from, offset, 0)
+}
+
+/// `to = from`
+const fn copy(to: Register, from: Register) -> Instruction {
+    instruction(0xbf, to, from, 0, 0)
+}
+
+/// `to = value`
+const fn set(to: Register, value: i32) -> Instruction {
+    instruction(0xb7, to, 0, 0, value)
+}
+
+/// `to += value`
+const fn add(to: Register, value: i32) -> Instruction {
+    instruction(0x07, to, 0, 0, value)
+}
+
+/// `if left == value { skip instructions }`
+const fn skip_if_is(left: Register, value: i32, skip: i16) -> Instruction {
+    instruction(0x15, left, 0, skip, value)
+}
+
+/// `if left != value { skip instructions }`
+const fn skip_if_is_not(left: Register, value: i32, skip: i16) -> Instruction {
+    instruction(0x55, left, 0, skip, value)
+}
+
+/// `if left != right { skip instructions }`
+const fn skip_if_differ(left: Register, right: Register, skip: i16) -> Instruction {
+    instruction(0x5d, left, right, skip, 0)
+}
+
+/// `r0 = function(r1, …)`
+const fn call(function: i32) -> Instruction {
+    instruction(0x85, 0, 0, 0, function)
+}
+
+/// `return r0`
+const EXIT: Instruction = instruction(0x95, 0, 0, 0, 0);
+
+/// `long bpf_seq_write(struct seq_file *, const void *data, u32 len)`
+const SEQ_WRITE: i32 = 127;
+/// The magic number of the file system that sockets are in. Not every inode of type socket is in
+/// it: the name of a Unix socket is one too, opened with O_PATH.
+const SOCKFS_MAGIC: i32 = 0x534F_434B;
+
+/// The program. Its argument points to the arguments of [`ITERATOR`], 8 bytes each:
+/// `struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file`.
+fn program(layout: &Layout) -> [Instruction; 25] {
+    [
+        copy(6, 1),                          //  0 arguments
+        load64(7, 6, 8),                     //  1 task
+        skip_if_is(7, 0, 20),                //  2 none: the walk is over
+        load64(8, 6, 24),                    //  3 file
+        skip_if_is(8, 0, 18),                //  4 none: likewise
+        load32(9, 7, layout.tgid),           //  5 process
+        load32(1, 7, layout.pid),            //  6 thread
+        skip_if_differ(1, 9, 15),            //  7 not the first one, but one with files of its own
+        load64(8, 8, layout.inode),          //  8 inode
+        load64(1, 8, layout.superblock),     //  9 its file system
+        load64(1, 1, layout.magic),          // 10
+        skip_if_is_not(1, SOCKFS_MAGIC, 11), // 11 no socket
+        load64(8, 8, layout.number),         // 12
+        store64(10, -16, 8),                 // 13 the record on the stack: number of the inode
+        store32(10, -8, 9),                  // 14 process
+        load64(1, 6, 16),                    // 15
+        store32(10, -4, 1),                  // 16 descriptor
+        load64(1, 6, 0),                     // 17 meta
+        load64(1, 1, layout.seq),            // 18 first argument: where to write
+        copy(2, 10),                         // 19
+        add(2, -16),                         // 20 second: the record
+        set(3, RECORD_LEN as i32),           // 21 third: its length
+        call(SEQ_WRITE),                     // 22 without room the kernel calls again for this file
+        set(0, 0),                           // 23 carry on, whatever came of it
+        EXIT,                                // 24
+    ]
+}
+
+/// Commands of bpf(2).
+const PROG_LOAD: libc::c_int = 5;
+const LINK_CREATE: libc::c_int = 28;
+const ITER_CREATE: libc::c_int = 33;
+/// `BPF_PROG_TYPE_TRACING`: a program at a place in the kernel that has a name.
+const TRACING: u32 = 26;
+/// `BPF_TRACE_ITER`: the place is an iterator.
+const ITER: u32 = 28;
+
+/// What [`PROG_LOAD`] takes: the beginning of `union bpf_attr`, up to its last field that is not
+/// zero here.
+#[repr(C)]
+#[derive(Default)]
+struct Load {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_len: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    attach_type: u32,
+    btf_fd: u32,
+    function_len: u32,
+    functions: u64,
+    function_count: u32,
+    line_len: u32,
+    lines: u64,
+    line_count: u32,
+    attach_id: u32,
+}
+
+fn load(program: &[Instruction], iterator: u32) -> io::Result<OwnedFd> {
+    let mut name = [0; 16];
+    name[..8].copy_from_slice(b"portstat");
+    bpf(
+        PROG_LOAD,
+        &Load {
+            program_type: TRACING,
+            instruction_count: program.len() as u32,
+            instructions: program.as_ptr() as u64,
+            license: LICENSE.as_ptr() as u64,
+            name,
+            attach_type: ITER,
+            attach_id: iterator,
+            ..Load::default()
+        },
+    )
+}
+
+/// `prog_fd`, `target_fd` (unused), `attach_type`, `flags`.
+fn attach(program: &OwnedFd) -> io::Result<OwnedFd> {
+    bpf(LINK_CREATE, &[program.as_raw_fd() as u32, 0, ITER, 0])
+}
+
+/// `link_fd`, `flags`.
+fn iterate(link: &OwnedFd) -> io::Result<OwnedFd> {
+    bpf(ITER_CREATE, &[link.as_raw_fd() as u32, 0])
+}
+
+/// Calls bpf(2) for a command that returns a descriptor.
+#[allow(unsafe_code)]
+fn bpf<T>(command: libc::c_int, attributes: &T) -> io::Result<OwnedFd> {
+    // SAFETY: The kernel reads as many bytes of `attributes` as it is long, and what they point
+    // to: instructions, as many as are said, and a licence that ends with a zero, both of which
+    // outlive the call. It writes nothing, as no log is asked for.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    match i32::try_from(fd) {
+        // SAFETY: The kernel made this descriptor for us, and nothing else owns it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn read_records(iterator: &OwnedFd) -> Result<Vec<(u64, Holder)>, Unavailable> {
+    let mut holders = Vec::new();
+    let mut buffer = vec![0; READ_LEN];
+    loop {
+        match rustix::io::read(iterator, &mut buffer) {
+            Ok(0) => return Ok(holders),
+            Ok(length) => holders.extend(records(&buffer[..length])?),
+            // The kernel rests after a million files without a socket, and carries on from there.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(refused("read from the iterator")(error.into())),
+        }
+    }
+}
+
+fn records(bytes: &[u8]) -> Result<impl Iterator<Item = (u64, Holder)>, Unavailable> {
+    let (records, rest) = bytes.as_chunks::<RECORD_LEN>();
+    if !rest.is_empty() {
+        return Err(Unavailable::Record(bytes.len()));
+    }
+    Ok(records.iter().map(|record| {
+        let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| record[at + byte]));
+        let inode = u64::from_ne_bytes(std::array::from_fn(|byte| record[byte]));
+        let (pid, fd) = (word(8), word(12));
+        (inode, Holder { pid, fd })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{HolderMethod, Host, find_holders, scan_holders};
+    use nix::sys::resource::{Resource, getrlimit};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc;
+
+    /// Sockets beside a few of each kind; more than fit into one read.
+    const MANY: usize = 3000;
+
+    /// Holds what it inherits until its input ends.
+    struct Heir(Child);
+
+    impl Heir {
+        #[allow(unsafe_code)]
+        fn of(fds: Vec<libc::c_int>) -> Heir {
+            use std::os::unix::process::CommandExt;
+            let mut command = Command::new("sh");
+            command.args(["-c", "read x"]).stdin(Stdio::piped());
+            let inherit = move || {
+                for &fd in &fds {
+                    // SAFETY: dup takes a number; its copy is meant to be inherited.
+                    if unsafe { libc::dup(fd) } < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                Ok(())
+            };
+            // SAFETY: Between fork and exec `inherit` makes system calls only.
+            Heir(unsafe { command.pre_exec(inherit) }.spawn().unwrap())
+        }
+    }
+
+    impl Drop for Heir {
+        fn drop(&mut self) {
+            drop(self.0.stdin.take());
+            self.0.wait().unwrap();
+        }
+    }
+
+    type Held = BTreeSet<(u64, u32, u32)>;
+
+    /// What some processes hold; nothing twice.
+    #[track_caller]
+    fn held_by(pids: &[u32], holders: &[(u64, Holder)]) -> Held {
+        let ours = holders.iter().filter(|(_, one)| pids.contains(&one.pid));
+        let held: Held = ours
+            .clone()
+            .map(|(inode, one)| (*inode, one.pid, one.fd))
+            .collect();
+        assert_eq!(held.len(), ours.count(), "something was told twice");
+        held
+    }
+
+    /// Says it past the capture of output.
+    fn say(text: &str) {
+        let _ = writeln!(io::stderr(), "task_file: {text}");
+    }
+
+    #[test]
+    fn bpf_finds_the_holders_that_proc_shows() {
+        let mut kept: Vec<OwnedFd> = Vec::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        for _ in 0..3 {
+            kept.push(listener.as_fd().try_clone_to_owned().unwrap());
+        }
+        // What is no socket: a file, a pipe, the name of a socket.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let named = UnixDatagram::bind(&path).unwrap();
+        let name = rustix::fs::open(&path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty());
+        let pipe = io::pipe().unwrap();
+        let file = File::open("/dev/null").unwrap();
+        kept.extend([name.unwrap(), pipe.0.into(), pipe.1.into(), file.into()]);
+        kept.extend([listener.into(), client.into(), server.into(), named.into()]);
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).unwrap().0;
+        let many = MANY.min(limit as usize / 4);
+        for _ in 0..many / 2 {
+            let (one, other) = UnixStream::pair().unwrap();
+            kept.extend([one.into(), other.into()]);
+        }
+        let fds: Vec<libc::c_int> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+        let heirs = [Heir::of(fds.clone()), Heir::of(fds[..20].to_vec())];
+
+        // A thread with files of its own, of which one is a socket that no one else holds: not
+        // seen below /proc/PID/fd. Threads that share ours must not be told once more.
+        let (tell, told) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let apart = std::thread::spawn(move || {
+            #[allow(unsafe_code)]
+            // SAFETY: This thread gets a copy of the table of files; no memory is touched.
+            let result = unsafe { libc::unshare(libc::CLONE_FILES) };
+            let own = UdpSocket::bind("127.0.0.1:0").unwrap();
+            tell.send((
+                result,
+                std::fs::read_link(format!("/proc/thread-self/fd/{}", own.as_raw_fd())),
+            ))
+            .unwrap();
+            let _ = ended.recv();
+        });
+        let (unshared, own) = told.recv().unwrap();
+        assert_eq!(unshared, 0);
+        let own = own.unwrap().to_str().unwrap().to_owned();
+        let own: u64 = own["socket:[".len()..own.len() - 1].parse().unwrap();
+
+        let pids = [std::process::id(), heirs[0].0.id(), heirs[1].0.id()];
+        // Other tests open and close sockets in this process meanwhile: what is kept here counts.
+        let ours = |holders: &[(u64, Holder)]| -> Held {
+            let held = held_by(&pids, holders);
+            let of_heirs = held.iter().filter(|(_, pid, _)| *pid != pids[0]);
+            let inodes: BTreeSet<u64> = of_heirs.map(|(inode, ..)| *inode).collect();
+            held.into_iter()
+                .filter(|(inode, ..)| inodes.contains(inode))
+                .collect()
+        };
+        let by_proc = scan_holders(Path::new("/proc"), false).unwrap();
+        let expected = ours(&by_proc.holders);
+        assert!(expected.len() > 2 * many, "{} of {many}", expected.len());
+        let counts = expected
+            .iter()
+            .fold(BTreeMap::new(), |mut counts, (_, pid, _)| {
+                *counts.entry(*pid).or_insert(0) += 1;
+                counts
+            });
+        assert_eq!(counts.len(), 3, "{counts:?}");
+
+        match scan() {
+            Ok(by_bpf) => {
+                assert_eq!(ours(&by_bpf), expected);
+                assert!(by_bpf.iter().all(|(inode, _)| *inode != own));
+            }
+            Err(refusal) => {
+                say(&format!("not here: {refusal}"));
+                check_refusal(&refusal);
+            }
+        }
+        for method in [HolderMethod::Auto, HolderMethod::Proc, HolderMethod::Bpf] {
+            let scan = find_holders(&Host::Live, method).unwrap();
+            assert_eq!(ours(&scan.holders), expected, "{method:?}");
+            assert!(
+                pids.iter().all(|pid| !scan.unreadable.contains(pid)),
+                "{method:?}"
+            );
+            assert!(scan.processes >= 3);
+            // Of what may not be read, both ways know.
+            assert_eq!(
+                scan.unreadable.is_empty(),
+                by_proc.unreadable.is_empty(),
+                "{method:?}"
+            );
+        }
+        let forced = find_holders(&Host::Live, HolderMethod::Bpf).unwrap();
+        assert_eq!(forced.without_bpf.is_some(), scan().is_err());
+        end.send(()).unwrap();
+        apart.join().unwrap();
+    }
+
+    /// Who lacks a right is told which, before anything is tried; whoever has all is told the step.
+    #[track_caller]
+    fn check_refusal(refusal: &Unavailable) {
+        match permitted() {
+            Err(expected) => assert_eq!(refusal.to_string(), expected.to_string()),
+            Ok(()) => assert!(
+                matches!(refusal, Unavailable::Refused { .. } | Unavailable::Type(_)),
+                "{refusal:?}"
+            ),
+        }
+        let first = namespace_inode("pid") == Some(INITIAL_PID_NAMESPACE);
+        if first && effective_capabilities() == 0 {
+            assert!(matches!(refusal, Unavailable::Permission), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn every_jump_leads_to_the_end() {
+        let offsets = Layout {
+            iterator: 1,
+            seq: 2,
+            pid: 3,
+            tgid: 4,
+            inode: 5,
+            number: 6,
+            superblock: 7,
+            magic: 8,
+        };
+        let program = program(&offsets);
+        assert_eq!(size_of_val(&program), program.len() * 8);
+        let is_jump = |code: u8| matches!(code, 0x15 | 0x55 | 0x5d);
+        let jumps = program
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| is_jump(one.code));
+        let ends: Vec<usize> = jumps
+            .map(|(at, one)| at + 1 + usize::try_from(one.offset).unwrap())
+            .collect();
+        assert_eq!(ends, [23; 4]);
+        assert_eq!(program[23].code, 0xb7);
+        assert_eq!(program[24].code, EXIT.code);
+    }
+
+    #[test]
+    fn records_are_whole() {
+        let mut bytes = Vec::new();
+        for (inode, pid, fd) in [(u64::MAX, 1, 2), (7, u32::MAX, 0)] {
+            bytes.extend(u64::to_ne_bytes(inode));
+            bytes.extend([pid, fd].map(u32::to_ne_bytes).concat());
+        }
+        let read: Vec<_> = records(&bytes).unwrap().collect();
+        let holder = |pid, fd| Holder { pid, fd };
+        assert_eq!(read, [(u64::MAX, holder(1, 2)), (7, holder(u32::MAX, 0))]);
+        let cut = records(&bytes[..31]).map(|_| ());
+        assert!(matches!(cut, Err(Unavailable::Record(31))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_types_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(Layout::resolve(&bytes).is_err());
+        }
+    }
+}

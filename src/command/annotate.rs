@@ -1,22 +1,16 @@
 //! Joins sockets to their owners, services and names, reading each of them when it is first
 //! needed and no sooner.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
+use std::collections::HashMap;
 
 use super::context::Context;
+use super::holders::Holders;
 use crate::cli::plan::ListPlan;
-use crate::collect::{Batch, Flow, Receiver, Request, collect, read_process, resolver, user_name};
-use crate::join::{HolderIndex, Services};
-use crate::kernel::{HolderMethod, Host, Resolver, Unavailable, Visibility, find_holders};
-use crate::model::{
-    Details, Endpoint, Gap, HiddenCause, HostNames, Owners, PortRange, Processes, Row, Socket,
-    State,
-};
+use crate::collect::{Request, resolver, user_name};
+use crate::join::Services;
+use crate::kernel::{HolderMethod, Host, Resolver};
+use crate::model::{Details, Endpoint, Gap, HostNames, Owners, PortRange, Row, Socket, State};
 use crate::wire::{services, sysctl};
-
-/// How often a run looks a second time for sockets that nobody seemed to hold.
-const MOST_SECOND_LOOKS: u32 = 3;
 
 /// What is to be joined.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +49,7 @@ pub(super) struct Annotator<'h> {
     interfaces: HashMap<u32, Option<Vec<u8>>>,
     cgroups: Option<HashMap<u64, Vec<u8>>>,
     resolver: Option<Resolver>,
-    owners: Option<Holders>,
+    holders: Option<Holders>,
     gaps: Vec<Gap>,
 }
 
@@ -63,21 +57,6 @@ struct ServiceNames {
     services: Services,
     /// Ports that connects draw from: a connection's port in it is no service.
     drawn: Option<PortRange>,
-}
-
-/// Who holds what, as far as it could be seen.
-struct Holders {
-    index: HolderIndex,
-    processes: Processes,
-    /// Why a socket without a holder may have one nevertheless.
-    limit: Option<HiddenCause>,
-    /// Sockets that were looked for a second time and found, still without a holder.
-    unheld: HashSet<u64>,
-    second_looks: u32,
-    hidden: u64,
-    cause: Option<HiddenCause>,
-    method: HolderMethod,
-    without_bpf: Option<Unavailable>,
 }
 
 impl<'h> Annotator<'h> {
@@ -92,7 +71,7 @@ impl<'h> Annotator<'h> {
             interfaces: HashMap::new(),
             cgroups: None,
             resolver: None,
-            owners: None,
+            holders: None,
             gaps: Vec::new(),
         }
     }
@@ -130,8 +109,11 @@ impl<'h> Annotator<'h> {
                         .flat_map(|socket| [socket.local.addr, socket.peer.addr]),
                 );
         }
-        if self.wants.owners {
-            self.find_owners(sockets);
+        // What has no inode, no process has: TIME-WAIT, orphans, connections not yet accepted.
+        if self.wants.owners && sockets.iter().any(|socket| socket.inode != 0) {
+            self.holders
+                .get_or_insert_with(|| Holders::find(self.host, self.holder_method))
+                .prepare(self.host, self.request, sockets, self.wants.process_details);
         }
     }
 
@@ -158,23 +140,6 @@ impl<'h> Annotator<'h> {
         }
     }
 
-    fn find_owners(&mut self, sockets: &[Socket]) {
-        let thorough = self.wants.process_details;
-        let mut owners = match self.owners.take() {
-            Some(owners) => owners,
-            None => Holders::scan(self.host, self.holder_method),
-        };
-        owners.read_processes(self.host, sockets, thorough);
-        let lost = owners.lost(sockets);
-        if !lost.is_empty() && owners.second_looks < MOST_SECOND_LOOKS {
-            owners.second_looks += 1;
-            owners.look_again(self.host, self.request, &lost);
-            owners.read_processes(self.host, sockets, thorough);
-        }
-        owners.count_hidden(sockets);
-        self.owners = Some(owners);
-    }
-
     /// The row of a prepared socket.
     pub(super) fn row<'a>(&'a self, socket: &'a Socket, details: Option<&'a Details>) -> Row<'a> {
         let cgroup = details.and_then(|details| details.cgroup);
@@ -186,9 +151,10 @@ impl<'h> Annotator<'h> {
                 .zip(self.cgroups.as_ref())
                 .and_then(|(id, paths)| paths.get(&id))
                 .map(Vec::as_slice),
-            owners: match &self.owners {
-                Some(owners) => owners.of(socket),
-                None => Owners::Unasked,
+            owners: match &self.holders {
+                _ if !self.wants.owners => Owners::Unasked,
+                Some(holders) => holders.of(socket),
+                None => Owners::None,
             },
             user: match self.users.get(&socket.uid) {
                 Some(Some(name)) if (socket.uid, socket.inode) != (0, 0) => Some(name),
@@ -221,14 +187,7 @@ impl<'h> Annotator<'h> {
     /// What could not be joined, over all sockets that were prepared.
     pub(super) fn gaps(&self) -> Vec<Gap> {
         let mut gaps = self.gaps.clone();
-        if let Some(owners) = &self.owners
-            && let Some(cause) = owners.cause
-        {
-            gaps.push(Gap::Owners {
-                count: owners.hidden,
-                cause,
-            });
-        }
+        gaps.extend(self.holders.as_ref().and_then(Holders::gap));
         if let Some(resolver) = self.resolver.as_ref().filter(|resolver| resolver.gave_up()) {
             gaps.push(Gap::Unresolved {
                 count: resolver.unnamed(),
@@ -239,153 +198,7 @@ impl<'h> Annotator<'h> {
 
     /// Why owners were not found by BPF, where they would have been.
     pub(super) fn without_bpf(&self) -> Option<String> {
-        let refusal = self.owners.as_ref()?.without_bpf.as_ref()?;
+        let refusal = self.holders.as_ref()?.without_bpf.as_ref()?;
         Some(refusal.to_string())
-    }
-}
-
-impl Holders {
-    fn scan(host: &Host, method: HolderMethod) -> Holders {
-        let no_processes = if host.is_recorded() {
-            HiddenCause::NotRecorded
-        } else {
-            HiddenCause::NoProc
-        };
-        let (index, limit, without_bpf) = match find_holders(host, method) {
-            Ok(scan) => {
-                let limit = if scan.processes == 0 {
-                    Some(no_processes)
-                } else if scan.unreadable.is_empty() {
-                    match Visibility::of(host) {
-                        Visibility::Limited(cause) => Some(cause),
-                        Visibility::Full => None,
-                    }
-                } else if host.is_recorded() {
-                    Some(HiddenCause::PermissionThen)
-                } else if host.is_root() {
-                    Some(HiddenCause::Protected)
-                } else {
-                    Some(HiddenCause::Permission)
-                };
-                (HolderIndex::new(scan.holders), limit, scan.without_bpf)
-            }
-            Err(_) => (HolderIndex::default(), Some(no_processes), None),
-        };
-        Holders {
-            index,
-            processes: Processes::new(),
-            limit,
-            unheld: HashSet::new(),
-            second_looks: 0,
-            hidden: 0,
-            cause: None,
-            method,
-            without_bpf,
-        }
-    }
-
-    fn read_processes(&mut self, host: &Host, sockets: &[Socket], thorough: bool) {
-        for socket in sockets.iter().filter(|socket| socket.inode != 0) {
-            for holder in self.index.holders(socket.inode) {
-                if !self.processes.contains_key(&holder.pid)
-                    && let Some(process) = read_process(host, holder.pid, thorough)
-                {
-                    self.processes.insert(holder.pid, process);
-                }
-            }
-        }
-    }
-
-    fn is_known(&self, inode: u64) -> bool {
-        self.index
-            .holders(inode)
-            .iter()
-            .any(|holder| self.processes.contains_key(&holder.pid))
-    }
-
-    /// Sockets that should have a holder, as all processes were read, and have none.
-    fn lost(&self, sockets: &[Socket]) -> HashSet<u64> {
-        if self.limit.is_some() {
-            return HashSet::new();
-        }
-        sockets
-            .iter()
-            .map(|socket| socket.inode)
-            .filter(|&inode| inode != 0 && !self.unheld.contains(&inode) && !self.is_known(inode))
-            .collect()
-    }
-
-    /// A socket without a holder is closed by now, was opened after the walk, or has none. So the
-    /// processes are walked again, and of what is still lost it is asked whether it still exists.
-    fn look_again(&mut self, host: &Host, request: &Request, lost: &HashSet<u64>) {
-        if host.is_recorded() {
-            self.unheld.extend(lost);
-            return;
-        }
-        if let Ok(scan) = find_holders(host, self.method) {
-            self.index = HolderIndex::new(scan.holders);
-        }
-        let mut finder = Finder {
-            wanted: lost,
-            found: HashSet::new(),
-        };
-        // What cannot be read a second time is not known to exist.
-        if collect(host, request, &mut finder).is_ok() {
-            self.unheld.extend(finder.found);
-        }
-    }
-
-    fn count_hidden(&mut self, sockets: &[Socket]) {
-        let hidden = sockets
-            .iter()
-            .filter(|socket| matches!(self.of(socket), Owners::Hidden))
-            .count() as u64;
-        if hidden > 0 {
-            self.hidden += hidden;
-            self.cause = Some(self.limit.unwrap_or(HiddenCause::Vanished));
-        }
-    }
-
-    fn of(&self, socket: &Socket) -> Owners<'_> {
-        if socket.inode == 0 {
-            Owners::None
-        } else if self.is_known(socket.inode) {
-            Owners::Known {
-                holders: self.index.holders(socket.inode),
-                processes: &self.processes,
-            }
-        } else if self.limit.is_none() && self.unheld.contains(&socket.inode) {
-            Owners::Unheld
-        } else {
-            Owners::Hidden
-        }
-    }
-}
-
-/// Looks for sockets by inode.
-struct Finder<'a> {
-    wanted: &'a HashSet<u64>,
-    found: HashSet<u64>,
-}
-
-impl Receiver for Finder<'_> {
-    fn begin(&mut self) {}
-
-    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
-        for socket in &batch.sockets {
-            if self.wanted.contains(&socket.inode) {
-                self.found.insert(socket.inode);
-            }
-        }
-        Ok(if self.found.len() == self.wanted.len() {
-            Flow::Enough
-        } else {
-            Flow::More
-        })
-    }
-
-    /// Finding a socket twice changes nothing.
-    fn take_back(&mut self) -> bool {
-        true
     }
 }

@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod held;
 mod hold;
+mod holders;
 mod list;
 mod overview;
 mod record;

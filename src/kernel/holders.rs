@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
 use super::host::Host;
@@ -128,7 +128,12 @@ enum Task<'a> {
 }
 
 fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
-    let root = open_dir(CWD, proc_root)?;
+    let root = openat(
+        CWD,
+        proc_root,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let pids = pids(&root)?;
     let walk = Walk {
         root: &root,
@@ -142,7 +147,14 @@ fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
         .min(pids.len() / PROCESSES_PER_THREAD + 1);
 
     let mut scan = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk.run())).collect();
+        // Where no thread can be made, as on a machine out of pids, the walk takes longer.
+        let others: Vec<_> = (1..threads)
+            .map_while(|_| {
+                thread::Builder::new()
+                    .spawn_scoped(scope, || walk.run())
+                    .ok()
+            })
+            .collect();
         let mut scan = walk.run();
         for other in others {
             match other.join() {
@@ -194,15 +206,17 @@ impl Turn {
 }
 
 fn open_dir(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    // A recording may hold links that lead out of it; `/proc` has none on these ways.
     openat(
         at,
         path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
     )
 }
 
-fn pids(root: &OwnedFd) -> io::Result<Vec<u32>> {
+/// Processes below `/proc`, or threads below one's `task`.
+fn pids(root: &OwnedFd) -> rustix::io::Result<Vec<u32>> {
     let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
     let mut entries = RawDir::new(root, &mut buffer);
     let mut pids = Vec::new();
@@ -255,21 +269,68 @@ impl Walk<'_> {
         holders: &mut Vec<(u64, Holder)>,
     ) -> rustix::io::Result<()> {
         let mut name = itoa::Buffer::new();
+        let name = name.format(pid);
+        if matches!(self.task, Task::FindRecorded) {
+            let process = open_dir(self.root, name)?;
+            let dir = open_dir(process, "fd")?;
+            return self.descriptors(&dir, pid, buffer, holders).map(drop);
+        }
         let mut path = [0u8; 16];
-        let digits = name.format(pid).as_bytes();
-        path[..digits.len()].copy_from_slice(digits);
-        path[digits.len()..digits.len() + 3].copy_from_slice(b"/fd");
-        let dir = open_dir(self.root, &path[..digits.len() + 3])?;
+        path[..name.len()].copy_from_slice(name.as_bytes());
+        path[name.len()..name.len() + 3].copy_from_slice(b"/fd");
+        let dir = open_dir(self.root, &path[..name.len() + 3])?;
+        if self.descriptors(&dir, pid, buffer, holders)? == Descriptors::None {
+            self.without_leader(pid, name, buffer, holders)?;
+        }
+        Ok(())
+    }
 
-        let mut entries = RawDir::new(&dir, buffer);
+    /// Takes the files of a process whose first thread has ended: they are those of the others.
+    fn without_leader(
+        &self,
+        pid: u32,
+        name: &str,
+        buffer: &mut [MaybeUninit<u8>],
+        holders: &mut Vec<(u64, Holder)>,
+    ) -> rustix::io::Result<()> {
+        let tasks = format!("{name}/task");
+        // A link for each thread, and two of any folder; the kernel's own threads have no others.
+        if rustix::fs::statat(self.root, &tasks, AtFlags::SYMLINK_NOFOLLOW)?.st_nlink <= 3 {
+            return Ok(());
+        }
+        let tasks = open_dir(self.root, tasks)?;
+        for thread in pids(&tasks)? {
+            let dir = match open_dir(&tasks, format!("{thread}/fd")) {
+                Ok(dir) => dir,
+                Err(Errno::NOENT | Errno::SRCH) => continue,
+                Err(error) => return Err(error),
+            };
+            if self.descriptors(&dir, pid, buffer, holders)? == Descriptors::Some {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the sockets out of a folder of descriptors.
+    fn descriptors(
+        &self,
+        dir: &OwnedFd,
+        pid: u32,
+        buffer: &mut [MaybeUninit<u8>],
+        holders: &mut Vec<(u64, Holder)>,
+    ) -> rustix::io::Result<Descriptors> {
+        let mut entries = RawDir::new(dir, buffer);
         let mut target = [MaybeUninit::uninit(); TARGET_LEN];
+        let mut seen = Descriptors::None;
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name();
             let Some(fd) = number(name.to_bytes()) else {
                 continue;
             };
-            match readlinkat_raw(&dir, name, &mut target) {
+            seen = Descriptors::Some;
+            match readlinkat_raw(dir, name, &mut target) {
                 Ok(_) if matches!(self.task, Task::Probe) => break,
                 Ok((found, _)) => {
                     if let Some(inode) = socket_inode(found) {
@@ -284,8 +345,15 @@ impl Walk<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(seen)
     }
+}
+
+/// Whether a folder of descriptors has any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Descriptors {
+    None,
+    Some,
 }
 
 /// Inode of a socket in the target of `/proc/PID/fd/N`: `socket:[4242]`.
@@ -333,6 +401,22 @@ mod tests {
         assert_eq!((scan.processes, scan.vanished), (3, 0));
         assert_eq!(scan.unreadable, [12]);
         assert_eq!(scan_holders(root.path(), false).unwrap().vanished, 1);
+    }
+
+    #[test]
+    fn links_do_not_lead_out_of_a_recording() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(outside.path().join("9/fd")).unwrap();
+        symlink("socket:[77]", outside.path().join("9/fd/4")).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("9")).unwrap();
+        symlink(outside.path().join("9/fd"), root.path().join("9/fd")).unwrap();
+        symlink(outside.path().join("9"), root.path().join("10")).unwrap();
+
+        let mut scan = scan_holders(root.path(), true).unwrap();
+        scan.unreadable.sort_unstable();
+        assert_eq!(scan.holders, []);
+        assert_eq!(scan.unreadable, [9, 10]);
     }
 
     #[test]

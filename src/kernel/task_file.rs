@@ -93,7 +93,8 @@ pub(super) fn permitted() -> Result<(), Unavailable> {
 
 /// Every socket's inode and one holder of it, in no order, of all processes of the machine.
 ///
-/// As in `/proc/PID/fd`, the files of a process are those of its first thread.
+/// As in `/proc/PID/fd`, the files of a process are those of its first thread. When that has
+/// ended they are those of the others; if these are several, each tells of them.
 pub(super) fn scan() -> Result<Vec<(u64, Holder)>, Unavailable> {
     permitted()?;
     let layout = with_types(Layout::resolve).map_err(refused("read the kernel's types"))??;
@@ -139,6 +140,10 @@ struct Layout {
     pid: i16,
     /// `task_struct.tgid`, which is the process's.
     tgid: i16,
+    /// `task_struct.group_leader`, the first thread.
+    leader: i16,
+    /// `task_struct.files`
+    files: i16,
     /// `file.f_inode`
     inode: i16,
     /// `inode.i_ino`
@@ -171,6 +176,8 @@ impl Layout {
             seq: offset(meta, c"seq", "bpf_iter_meta.seq")?,
             pid: offset(task, c"pid", "task_struct.pid")?,
             tgid: offset(task, c"tgid", "task_struct.tgid")?,
+            leader: offset(task, c"group_leader", "task_struct.group_leader")?,
+            files: offset(task, c"files", "task_struct.files")?,
             inode: offset(file, c"f_inode", "file.f_inode")?,
             number: offset(inode, c"i_ino", "inode.i_ino")?,
             superblock: offset(inode, c"i_sb", "inode.i_sb")?,
@@ -259,9 +266,9 @@ const fn skip_if_is_not(left: Register, value: i32, skip: i16) -> Instruction {
     instruction(0x55, left, 0, skip, value)
 }
 
-/// `if left != right { skip instructions }`
-const fn skip_if_differ(left: Register, right: Register, skip: i16) -> Instruction {
-    instruction(0x5d, left, right, skip, 0)
+/// `if left == right { skip instructions }`
+const fn skip_if_same(left: Register, right: Register, skip: i16) -> Instruction {
+    instruction(0x1d, left, right, skip, 0)
 }
 
 /// `r0 = function(r1, …)`
@@ -280,33 +287,36 @@ const SOCKFS_MAGIC: i32 = 0x534F_434B;
 
 /// The program. Its argument points to the arguments of [`ITERATOR`], 8 bytes each:
 /// `struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file`.
-fn program(layout: &Layout) -> [Instruction; 25] {
+fn program(layout: &Layout) -> [Instruction; 28] {
     [
         copy(6, 1),                          //  0 arguments
         load64(7, 6, 8),                     //  1 task
-        skip_if_is(7, 0, 20),                //  2 none: the walk is over
+        skip_if_is(7, 0, 23),                //  2 none: the walk is over
         load64(8, 6, 24),                    //  3 file
-        skip_if_is(8, 0, 18),                //  4 none: likewise
+        skip_if_is(8, 0, 21),                //  4 none: likewise
         load32(9, 7, layout.tgid),           //  5 process
         load32(1, 7, layout.pid),            //  6 thread
-        skip_if_differ(1, 9, 15),            //  7 not the first one, but one with files of its own
-        load64(8, 8, layout.inode),          //  8 inode
-        load64(1, 8, layout.superblock),     //  9 its file system
-        load64(1, 1, layout.magic),          // 10
-        skip_if_is_not(1, SOCKFS_MAGIC, 11), // 11 no socket
-        load64(8, 8, layout.number),         // 12
-        store64(10, -16, 8),                 // 13 the record on the stack: number of the inode
-        store32(10, -8, 9),                  // 14 process
-        load64(1, 6, 16),                    // 15
-        store32(10, -4, 1),                  // 16 descriptor
-        load64(1, 6, 0),                     // 17 meta
-        load64(1, 1, layout.seq),            // 18 first argument: where to write
-        copy(2, 10),                         // 19
-        add(2, -16),                         // 20 second: the record
-        set(3, RECORD_LEN as i32),           // 21 third: its length
-        call(SEQ_WRITE),                     // 22 without room the kernel calls again for this file
-        set(0, 0),                           // 23 carry on, whatever came of it
-        EXIT,                                // 24
+        skip_if_same(1, 9, 3),               //  7 the first one
+        load64(1, 7, layout.leader),         //  8 another, with files of its own; the first one's
+        load64(1, 1, layout.files),          //  9 files count,
+        skip_if_is_not(1, 0, 15),            // 10 unless it has ended and left its own to this one
+        load64(8, 8, layout.inode),          // 11 inode
+        load64(1, 8, layout.superblock),     // 12 its file system
+        load64(1, 1, layout.magic),          // 13
+        skip_if_is_not(1, SOCKFS_MAGIC, 11), // 14 no socket
+        load64(8, 8, layout.number),         // 15
+        store64(10, -16, 8),                 // 16 the record on the stack: number of the inode
+        store32(10, -8, 9),                  // 17 process
+        load64(1, 6, 16),                    // 18
+        store32(10, -4, 1),                  // 19 descriptor
+        load64(1, 6, 0),                     // 20 meta
+        load64(1, 1, layout.seq),            // 21 first argument: where to write
+        copy(2, 10),                         // 22
+        add(2, -16),                         // 23 second: the record
+        set(3, RECORD_LEN as i32),           // 24 third: its length
+        call(SEQ_WRITE),                     // 25 without room the kernel calls again for this file
+        set(0, 0),                           // 26 carry on, whatever came of it
+        EXIT,                                // 27
     ]
 }
 
@@ -582,6 +592,66 @@ mod tests {
         apart.join().unwrap();
     }
 
+    /// A process whose first thread ends while another goes on.
+    struct Headless(nix::unistd::Pid);
+
+    impl Headless {
+        #[allow(unsafe_code)]
+        fn fork() -> Headless {
+            // SAFETY: The child makes a thread that waits to be killed, and ends its first one.
+            match unsafe { nix::unistd::fork() }.unwrap() {
+                nix::unistd::ForkResult::Parent { child } => Headless(child),
+                nix::unistd::ForkResult::Child => {
+                    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+                    let _ = std::thread::Builder::new().spawn(|| {
+                        loop {
+                            std::thread::park();
+                        }
+                    });
+                    // SAFETY: It ends this thread and nothing else.
+                    unsafe { libc::syscall(libc::SYS_exit, 0) };
+                    unreachable!()
+                }
+            }
+        }
+    }
+
+    impl Drop for Headless {
+        fn drop(&mut self) {
+            nix::sys::signal::kill(self.0, nix::sys::signal::Signal::SIGKILL).unwrap();
+            nix::sys::wait::waitpid(self.0, None).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_keeps_its_sockets() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+        let inode: u64 = link.to_str().unwrap()["socket:[".len()..link.as_os_str().len() - 1]
+            .parse()
+            .unwrap();
+        let headless = Headless::fork();
+        let pid = u32::try_from(headless.0.as_raw()).unwrap();
+        let first_has_ended = || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            status.contains("State:\tZ")
+        };
+        while !first_has_ended() {
+            std::thread::yield_now();
+        }
+        let its = |holders: &[(u64, Holder)]| -> Held {
+            let ours = holders.iter().filter(|(_, one)| one.pid == pid);
+            ours.map(|(inode, one)| (*inode, one.pid, one.fd)).collect()
+        };
+        let expected = its(&scan_holders(Path::new("/proc"), false).unwrap().holders);
+        let held = (inode, pid, u32::try_from(listener.as_raw_fd()).unwrap());
+        assert!(expected.contains(&held), "{expected:?}");
+        match scan() {
+            Ok(by_bpf) => assert_eq!(its(&by_bpf), expected),
+            Err(refusal) => check_refusal(&refusal),
+        }
+    }
+
     /// Who lacks a right is told which, before anything is tried; whoever has all is told the step.
     #[track_caller]
     fn check_refusal(refusal: &Unavailable) {
@@ -605,14 +675,16 @@ mod tests {
             seq: 2,
             pid: 3,
             tgid: 4,
-            inode: 5,
-            number: 6,
-            superblock: 7,
-            magic: 8,
+            leader: 5,
+            files: 6,
+            inode: 7,
+            number: 8,
+            superblock: 9,
+            magic: 10,
         };
         let program = program(&offsets);
         assert_eq!(size_of_val(&program), program.len() * 8);
-        let is_jump = |code: u8| matches!(code, 0x15 | 0x55 | 0x5d);
+        let is_jump = |code: u8| matches!(code, 0x15 | 0x55);
         let jumps = program
             .iter()
             .enumerate()
@@ -620,9 +692,9 @@ mod tests {
         let ends: Vec<usize> = jumps
             .map(|(at, one)| at + 1 + usize::try_from(one.offset).unwrap())
             .collect();
-        assert_eq!(ends, [23; 4]);
-        assert_eq!(program[23].code, 0xb7);
-        assert_eq!(program[24].code, EXIT.code);
+        assert_eq!(ends, [26; 4]);
+        assert_eq!(program[26].code, 0xb7);
+        assert_eq!(program[27].code, EXIT.code);
     }
 
     #[test]

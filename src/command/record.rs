@@ -196,7 +196,11 @@ impl Recording<'_> {
                     continue;
                 };
                 if let Some(redactor) = &mut self.redactor {
-                    text = redactor.table(&text, table);
+                    let lines = text.split_inclusive(|&byte| byte == b'\n');
+                    text = lines
+                        .filter_map(|line| redactor.line(line, table))
+                        .flatten()
+                        .collect();
                 }
                 self.recorder.write(&name, &text)?;
                 done += 1;

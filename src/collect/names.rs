@@ -1,5 +1,6 @@
 //! What a process, a user or an address is called, on this machine or in a recording.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::kernel::{self, Host, Resolver};
@@ -45,13 +46,19 @@ pub fn read_process(host: &Host, pid: u32, thorough: bool) -> Option<Process> {
 
 /// Name of a user; `None` when the user has none.
 pub fn user_name(host: &Host, uid: u32) -> Option<String> {
-    if !host.is_recorded() {
-        return kernel::user_name(uid);
+    match host {
+        Host::Live => kernel::user_name(uid),
+        Host::Recorded(recording) => recording.users(users_by_uid).get(&uid).cloned(),
     }
-    let text = host.read("etc/passwd").ok()?;
-    passwd::users(&text)
-        .find(|(other, _)| *other == uid)
-        .map(|(_, name)| name.to_owned())
+}
+
+/// Users as `/etc/passwd` has them; of two with one uid the first is told.
+fn users_by_uid(text: &[u8]) -> HashMap<u32, String> {
+    let mut users = HashMap::new();
+    for (uid, name) in passwd::users(text) {
+        users.entry(uid).or_insert_with(|| name.to_owned());
+    }
+    users
 }
 
 /// A resolver of addresses. A recording knows only its own `/etc/hosts`.
@@ -95,5 +102,15 @@ mod tests {
         assert_eq!((seven.comm.len(), seven.unit), (64, None));
         assert_eq!(read_process(&host, 8, true).unwrap().comm.len(), 64);
         assert!(read_process(&host, 9, true).is_none());
+    }
+
+    #[test]
+    fn passwd_is_read_once_whatever_the_number_of_users() {
+        let passwd = b"root:x:0:0::/:/\nwww:x:33:33::/:/\nother:x:33:33::/:/\n";
+        let (folder, host) = recording(&[("etc/passwd", passwd), ("proc/7/comm", b"x")]);
+        assert_eq!(user_name(&host, 0).as_deref(), Some("root"));
+        fs::remove_file(folder.path().join("etc/passwd")).unwrap();
+        assert_eq!(user_name(&host, 33).as_deref(), Some("www"));
+        assert_eq!(user_name(&host, 34), None);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dump::Dump;
-use super::recording::{HostError, Recording, TEXT_LIMIT};
+use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::Protocol;
 
 /// Where everything is read from.
@@ -52,14 +52,7 @@ impl Host {
 
     /// Reads a file whole that is known to be short; a longer one is an error.
     pub fn read_within(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let text = self.read_start(name, limit + 1)?;
-        if text.len() as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("longer than {limit} bytes"),
-            ));
-        }
-        Ok(text)
+        read_within(self.open(name)?, limit)
     }
 
     /// Reads the first `length` bytes of a file, or less where it ends before.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ pub struct Recording {
     layout: Layout,
     /// What `meta.json` says.
     pub meta: Meta,
+    users: OnceLock<HashMap<u32, String>>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Recording {
             return Ok(Recording {
                 layout: Layout::Diag(path.to_owned()),
                 meta: Meta::unknown(),
+                users: OnceLock::new(),
             });
         }
         fs::read_dir(path).map_err(unreadable)?;
@@ -103,10 +106,9 @@ impl Recording {
         let mut recording = Recording {
             layout,
             meta: Meta::unknown(),
+            users: OnceLock::new(),
         };
-        let mut text = Vec::new();
-        if let Ok(file) = recording.open_file("meta.json")
-            && file.take(TEXT_LIMIT).read_to_end(&mut text).is_ok()
+        if let Ok(text) = recording.read_within("meta.json", TEXT_LIMIT)
             && let Some(meta) = Meta::parse(&text)
         {
             recording.meta = meta;
@@ -120,6 +122,22 @@ impl Recording {
             Layout::Folder(root) | Layout::Proc(root) | Layout::Diag(root) => root,
         };
         open_below(root, &self.path(name))
+    }
+
+    /// Reads a file whole; one beyond the limit is an error, not a piece.
+    pub(super) fn read_within(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        read_within(self.open_file(name)?, limit)
+    }
+
+    /// Names of its users by uid: `etc/passwd`, taken apart by `parse` when it is first asked for.
+    pub fn users(
+        &self,
+        parse: impl FnOnce(&[u8]) -> HashMap<u32, String>,
+    ) -> &HashMap<u32, String> {
+        self.users.get_or_init(|| {
+            let text = self.read_within("etc/passwd", TEXT_LIMIT);
+            parse(&text.unwrap_or_default())
+        })
     }
 
     /// The path of a file by its name on the machine.
@@ -156,6 +174,19 @@ impl Recording {
             )),
         }
     }
+}
+
+/// Reads an open file whole; one beyond the limit is an error, not a piece.
+pub(super) fn read_within(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {limit} bytes"),
+        ));
+    }
+    Ok(text)
 }
 
 /// Opens a regular file below `root`. A recording comes from anywhere: a pipe or device in it would

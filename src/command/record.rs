@@ -115,6 +115,7 @@ fn meta(
             .collect(),
         hidden,
         left_out,
+        unknown_schema: None,
     }
 }
 

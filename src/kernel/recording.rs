@@ -15,6 +15,8 @@ use crate::model::{HiddenCause, Protocol};
 pub(super) const TEXT_LIMIT: u64 = 16 << 20;
 /// The `schema` of `meta.json`.
 pub const RECORDING_SCHEMA: &str = "portstat.recording.v1";
+/// As much is shown of another one.
+const SCHEMA_SHOWN: usize = 60;
 
 /// A recording that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,18 @@ pub enum HostError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// It says that it is made in another way than this program knows.
+    #[error(
+        "{} is a recording of schema {schema}, and this portstat reads {RECORDING_SCHEMA}: use the \
+         version of portstat that made it, or a newer one",
+        path.display()
+    )]
+    Schema {
+        /// The folder.
+        path: PathBuf,
+        /// What its `meta.json` says.
+        schema: String,
     },
 }
 
@@ -77,6 +91,8 @@ pub struct Meta {
     pub hidden: Option<HiddenCause>,
     /// What was left out, in words.
     pub left_out: Vec<String>,
+    /// Its `schema`, when it is not [`RECORDING_SCHEMA`].
+    pub unknown_schema: Option<String>,
 }
 
 impl Recording {
@@ -111,6 +127,12 @@ impl Recording {
         if let Ok(text) = recording.read_within("meta.json", TEXT_LIMIT)
             && let Some(meta) = Meta::parse(&text)
         {
+            if let Some(schema) = meta.unknown_schema {
+                return Err(HostError::Schema {
+                    path: path.to_owned(),
+                    schema,
+                });
+            }
             recording.meta = meta;
         }
         Ok(recording)
@@ -227,6 +249,11 @@ impl Meta {
         let value: Value = serde_json::from_slice(text).ok()?;
         let object = value.as_object()?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+        // Without one it was written by hand, and is taken for what it looks like.
+        let unknown_schema = object
+            .get("schema")
+            .filter(|schema| schema.as_str() != Some(RECORDING_SCHEMA))
+            .map(|schema| schema.to_string().chars().take(SCHEMA_SHOWN).collect());
         Some(Meta {
             host: text("host"),
             kernel: text("kernel"),
@@ -251,6 +278,7 @@ impl Meta {
                 .flatten()
                 .filter_map(|entry| entry.as_str().map(str::to_owned))
                 .collect(),
+            unknown_schema,
         })
     }
 
@@ -310,6 +338,7 @@ mod tests {
             cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
             hidden: None,
             left_out: vec!["x".to_owned()],
+            unknown_schema: None,
         };
         assert_eq!(Meta::parse(meta.to_json().as_bytes()), Some(meta));
     }

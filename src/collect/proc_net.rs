@@ -29,7 +29,12 @@ pub(super) fn ipv6_is_absent(host: &Host, table: Table) -> bool {
         family: Family::V4,
         ..table
     };
-    table.family == Family::V6 && host.open(&name(v4)).is_ok() && !host.is_recorded()
+    table.family == Family::V6 && is_there(host, v4) && !host.is_recorded()
+}
+
+/// Whether the table is there.
+pub(super) fn is_there(host: &Host, table: Table) -> bool {
+    host.open(&name(table)).is_ok()
 }
 
 fn name(table: Table) -> String {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::dump::Dump;
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
-use crate::model::Protocol;
+use crate::model::{Protocol, Table};
 
 /// Where everything is read from.
 #[derive(Debug)]
@@ -68,6 +68,14 @@ impl Host {
         match self {
             Host::Live => Dump::live(request),
             Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
+        }
+    }
+
+    /// Why a recording does not have the dump of a table; `None` when it does not say so.
+    pub fn why_no_dump(&self, table: Table) -> Option<&str> {
+        match self {
+            Host::Live => None,
+            Host::Recorded(recording) => recording.meta.why_no_dump(table),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::model::{HiddenCause, Protocol};
+use crate::model::{HiddenCause, Protocol, Table};
 
 /// No text file that is read whole is anywhere near this long.
 pub(super) const TEXT_LIMIT: u64 = 16 << 20;
@@ -280,6 +280,19 @@ impl Meta {
                 .collect(),
             unknown_schema,
         })
+    }
+
+    /// What [`left_out`](Meta::left_out) says of a table that could not be dumped.
+    pub fn dump_left_out(table: Table, why: &str) -> String {
+        format!("diag of {table}: {why}")
+    }
+
+    /// Why the dump of a table was left out; `None` when it was not.
+    pub fn why_no_dump(&self, table: Table) -> Option<&str> {
+        let what = Meta::dump_left_out(table, "");
+        self.left_out
+            .iter()
+            .find_map(|entry| entry.strip_prefix(&what))
     }
 
     /// The text of `meta.json`.

@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::fs;
+
 use portstat::wire::netlink::framed;
-use support::portstat::{Ran, run};
+use support::portstat::{Collector, Ran, run, run_by};
 use support::recording::{DONE, DiagRow, PROC_HEADING, Recording, done, dump, proc_line};
+use tempfile::TempDir;
 
 const LISTEN: u8 = 10;
 const LISTENING: &str = "0A";
@@ -218,5 +221,99 @@ fn nothing_is_made_up_behind_damage() {
         &whole,
         &["127.0.0.1:80", "[::1]:81"],
         &["impossible message length 0; the last 20 bytes are not read"],
+    );
+}
+
+// What `record` makes of it.
+
+/// Records a recording; returns the folder, and the path of the copy in it.
+#[track_caller]
+fn record(from: &Recording, args: &[&str]) -> (TempDir, String, Ran) {
+    let folder = tempfile::tempdir().unwrap();
+    let again = folder.path().join("again").to_str().unwrap().to_owned();
+    let ran = look(from.path(), &[&["record", &again], args].concat()).exited(0);
+    (folder, again, ran)
+}
+
+#[test]
+fn a_table_of_any_length_is_recorded_whole() {
+    let line = proc_line("0100007F:0050", "00000000:0000", LISTENING, 7);
+    let count = (17 << 20) / line.len();
+    let table = format!("{PROC_HEADING}{}", line.repeat(count));
+    let unix = "x".repeat(17 << 20);
+    let from = Recording::empty()
+        .with("proc/net/tcp", &table)
+        .with("proc/net/unix", &unix);
+    let (_folder, again, ran) = record(&from, &[]);
+    let said = format!("recorded {count} sockets and 0 processes");
+    assert!(ran.text().starts_with(&said), "{}", ran.text());
+    let read = |name: &str| fs::read_to_string(format!("{again}/{name}")).unwrap();
+    assert!(read("proc/net/tcp") == table && read("proc/net/unix") == unix);
+    let (_folder, _, ran) = record(&from, &["--redact"]);
+    assert!(ran.text().starts_with(&said), "{}", ran.text());
+}
+
+#[test]
+fn what_a_recording_lacks_its_copy_lacks() {
+    let left_out = r#"{"left_out": ["diag of tcp/ipv4: Operation not permitted"]}"#;
+    let nonsense = [done(), dump(&[v6(81)]), vec![0; 40]].concat();
+    for from in [
+        dumped(&[done()]).with("meta.json", left_out),
+        dumped(&[v4(80).message(), failed(), dump(&[v6(81)])]),
+        dumped(&[dump(&[v4(80)]), v6(81).message()]),
+    ] {
+        let (_folder, again, _) = record(&from, &[]);
+        let of = |path: &str| look(path, &["-tln"]).exited(0);
+        assert_eq!(of(from.path()).text(), of(&again).text());
+        assert_eq!(of(from.path()).stderr, of(&again).stderr);
+    }
+    let (_folder, again, ran) = record(&dumped(&[nonsense]), &[]);
+    let said = "left out of the recording: diag of tcp: byte 128: impossible message length 0; \
+                the last 40 bytes are not read";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    look(&again, &["-tln"]).exited(0).quietly();
+}
+
+#[test]
+fn lines_that_are_no_sockets_are_not_in_a_redacted_recording() {
+    let hostile =
+        "0: \u{e9}00007F:0016 0100007F:0016 0A 192.0.2.77\n0: +100007F:0016\nsl 192.0.2.77\n";
+    let from = Recording::empty().with("proc/net/tcp", proc_table(80) + hostile);
+    let (_folder, again, ran) = record(&from, &["--redact"]);
+    let said = "proc/net/tcp: 3 lines that are no sockets";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let table = fs::read_to_string(format!("{again}/proc/net/tcp")).unwrap();
+    assert_eq!(table, proc_table(80));
+}
+
+#[test]
+fn the_collector_of_a_recording_is_the_one_that_was_asked_for() {
+    let from = dumped(&[dump(&[v4(80)]), dump(&[v6(81)])]).with("proc/net/tcp", proc_table(82));
+    for (collector, there, absent, count) in [
+        (Collector::Proc, "proc/net/tcp", "diag", 1),
+        (Collector::Netlink, "diag/tcp.nlmsg", "proc/net/tcp", 2),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let again = folder.path().join("again");
+        let args = ["--from", from.path(), "record", again.to_str().unwrap()];
+        let ran = run_by(collector, &args).exited(0);
+        let said = format!("recorded {count} socket");
+        assert!(ran.text().starts_with(&said), "{}", ran.text());
+        assert!(ran.stderr.contains("PORTSTAT_COLLECTOR"), "{}", ran.stderr);
+        assert!(again.join(there).exists() && !again.join(absent).exists());
+    }
+}
+
+#[test]
+fn a_name_of_a_folder_moves_no_cursor() {
+    let from = dumped(&[dump(&[v4(80)]), done()]);
+    let folder = tempfile::tempdir().unwrap();
+    let again = folder.path().join("a\u{1b}[2J\nb");
+    let args = ["record", again.to_str().unwrap()];
+    let ran = look(from.path(), &args).exited(0);
+    assert!(
+        ran.text().ends_with("a\\x1b[2J\\x0ab\n"),
+        "{:?}",
+        ran.text()
     );
 }

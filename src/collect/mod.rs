@@ -10,6 +10,7 @@ mod families;
 mod names;
 mod netlink;
 mod proc_net;
+mod raw;
 mod recorded;
 mod rows;
 
@@ -17,6 +18,7 @@ use std::io;
 
 pub use batch::{Batch, Flow, Receiver};
 pub use names::{read_process, resolver, user_name};
+pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
 
 use netlink::Outcome;
 

@@ -37,7 +37,7 @@ pub(super) fn is_there(host: &Host, table: Table) -> bool {
     host.open(&name(table)).is_ok()
 }
 
-fn name(table: Table) -> String {
+pub(super) fn name(table: Table) -> String {
     format!("proc/net/{}", table.proc_name())
 }
 
@@ -97,7 +97,7 @@ pub(super) fn read(
 
 /// Reads a line, without its end; returns how many bytes of the file it took, 0 at the end.
 /// Of a line without end in sight only the beginning is kept.
-fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
     let mut taken = 0;
     loop {
         let available = match lines.fill_buf() {

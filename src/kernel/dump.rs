@@ -82,7 +82,7 @@ impl Dump {
 
     /// Reads the next chunk; `false` when there is none. Whether the dump was complete then is
     /// told by its last message, NLMSG_DONE.
-    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
+    fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
         chunk.clear();
         match &mut self.source {
             Source::Live(socket) => receive(socket, chunk),

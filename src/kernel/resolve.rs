@@ -12,6 +12,9 @@ const WORKERS: usize = 16;
 /// How long a run may wait for names altogether.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// An address, and its name if it has one.
+type Answer = (IpAddr, Option<Vec<u8>>);
+
 /// Asks for names and remembers them.
 #[derive(Debug)]
 pub struct Resolver {
@@ -35,7 +38,7 @@ enum Asker {
 #[derive(Debug)]
 struct Workers {
     questions: Sender<IpAddr>,
-    answers: Receiver<(IpAddr, Option<Vec<u8>>)>,
+    answers: Receiver<Answer>,
 }
 
 impl Resolver {
@@ -143,7 +146,7 @@ impl Workers {
     }
 }
 
-fn answer(asked: &Mutex<Receiver<IpAddr>>, told: &Sender<(IpAddr, Option<Vec<u8>>)>) {
+fn answer(asked: &Mutex<Receiver<IpAddr>>, told: &Sender<Answer>) {
     loop {
         let addr = match asked.lock() {
             Ok(asked) => asked.recv(),
@@ -197,11 +200,7 @@ mod tests {
     ];
 
     /// Workers whose part this test plays.
-    fn played() -> (
-        Resolver,
-        Sender<(IpAddr, Option<Vec<u8>>)>,
-        Receiver<IpAddr>,
-    ) {
+    fn played() -> (Resolver, Sender<Answer>, Receiver<IpAddr>) {
         let (questions, asked) = mpsc::channel();
         let (told, answers) = mpsc::channel();
         let workers = Workers { questions, answers };

@@ -1,7 +1,7 @@
 //! The cookies seen in a dump: which sockets have already been handed on.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A sparse bit map over socket cookies.
 ///
@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// million of them take some 250 KiB, where a plain set would take 16 MiB.
 #[derive(Debug, Default)]
 pub struct CookieSet {
-    pages: HashMap<u64, u64, BuildHasherDefault<Multiply>>,
+    pages: HashMap<u64, u64, Secret>,
     /// The page that was used last: runs of a dump mostly stay on one.
     recent: (u64, u64),
 }
@@ -31,9 +31,40 @@ impl CookieSet {
     }
 }
 
-/// A multiplicative hash: page numbers are no attacker's choice and SipHash would show.
-#[derive(Debug, Default)]
-struct Multiply(u64);
+/// Two secrets of this run: without them nobody can choose cookies of a recording that collide.
+#[derive(Clone, Copy, Debug)]
+struct Secret {
+    mask: u64,
+    factor: u64,
+}
+
+impl Default for Secret {
+    fn default() -> Secret {
+        let random = || RandomState::new().build_hasher().finish();
+        Secret {
+            mask: random(),
+            factor: random() | 1,
+        }
+    }
+}
+
+impl BuildHasher for Secret {
+    type Hasher = Multiply;
+
+    fn build_hasher(&self) -> Multiply {
+        Multiply {
+            secret: *self,
+            sum: 0,
+        }
+    }
+}
+
+/// A folded multiplication: SipHash would show.
+#[derive(Debug)]
+struct Multiply {
+    secret: Secret,
+    sum: u64,
+}
 
 impl Hasher for Multiply {
     fn write(&mut self, bytes: &[u8]) {
@@ -43,12 +74,13 @@ impl Hasher for Multiply {
     }
 
     fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 ^= self.0 >> 32;
+        let Secret { mask, factor } = self.secret;
+        let product = u128::from(self.sum ^ number ^ mask) * u128::from(factor);
+        self.sum = product as u64 ^ (product >> 64) as u64;
     }
 
     fn finish(&self) -> u64 {
-        self.0
+        self.sum
     }
 }
 
@@ -73,5 +105,18 @@ mod tests {
     fn the_largest_cookie_is_like_any_other() {
         let mut set = CookieSet::default();
         assert!(set.insert(u64::MAX) && set.insert(0) && !set.insert(u64::MAX));
+    }
+
+    /// Pages that all fell into one bucket when the factor was the same in each run.
+    #[test]
+    fn nobody_can_choose_cookies_that_collide() {
+        let pages = (0..1u64 << 13).map(|number| number << 45);
+        let secret = Secret::default();
+        let buckets: HashSet<u64> = pages
+            .map(|page| secret.hash_one(page) & ((1 << 13) - 1))
+            .collect();
+        assert!(buckets.len() > 1 << 11, "{}", buckets.len());
+        let other = Secret::default();
+        assert_ne!(secret.hash_one(7u64), other.hash_one(7u64));
     }
 }

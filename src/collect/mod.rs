@@ -3,16 +3,24 @@
 //! Rows are handed on in batches as they come, so that a listing of a million sockets needs no
 //! more memory than one of ten. What was not seen comes back as gaps.
 
+mod attempts;
 mod batch;
 mod cookies;
+mod families;
 mod names;
 mod netlink;
 mod proc_net;
+mod raw;
+mod recorded;
+mod rows;
 
 use std::io;
 
 pub use batch::{Batch, Flow, Receiver};
 pub use names::{read_process, resolver, user_name};
+pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
+
+use netlink::Outcome;
 
 use crate::filter::Expression;
 use crate::kernel::Host;
@@ -83,7 +91,7 @@ pub fn collect(
     receiver: &mut impl Receiver,
 ) -> Result<Report, CollectError> {
     let mut report = Report::default();
-    for walk in walks(request) {
+    for walk in walks(host, request) {
         receiver.begin();
         if let Flow::Enough = read_walk(host, request, walk, receiver, &mut report)? {
             break;
@@ -139,11 +147,13 @@ impl Walk {
     }
 }
 
-/// The fewest dumps that cover the tables, in their order.
-fn walks(request: &Request) -> Vec<Walk> {
+/// The fewest dumps that cover the tables, in their order. A recording is read for each table, as
+/// each may lack something else.
+fn walks(host: &Host, request: &Request) -> Vec<Walk> {
     let both = Walk::Tcp.tables();
-    let joined =
-        request.method != Method::Proc && both.iter().all(|table| request.tables.contains(table));
+    let joined = !host.is_recorded()
+        && request.method != Method::Proc
+        && both.iter().all(|table| request.tables.contains(table));
     let mut walks: Vec<Walk> = Vec::new();
     for &table in &request.tables {
         if !joined || table.protocol != Protocol::Tcp {
@@ -165,13 +175,23 @@ fn read_walk(
     let refused = match request.method {
         Method::Proc => "asked for by PORTSTAT_COLLECTOR=proc".to_owned(),
         Method::Auto | Method::Netlink => {
-            match netlink::read(host, request, walk, receiver, &mut report.gaps)? {
-                netlink::Outcome::Read(flow) => {
+            let outcome = match walk {
+                Walk::One(table) if host.is_recorded() => {
+                    recorded::read(host, request, table, receiver)?
+                }
+                _ => netlink::read(host, request, walk, receiver)?,
+            };
+            match outcome {
+                Outcome::Read { flow, gaps } => {
                     report.read_by_netlink(walk);
+                    report.gaps.extend(gaps);
                     return Ok(flow);
                 }
-                netlink::Outcome::Broken { rows, reason } if !receiver.take_back() => {
+                Outcome::Broken { rows, reason, gaps }
+                    if !may_be_read_again(host, request, walk) || !receiver.take_back() =>
+                {
                     report.read_by_netlink(walk);
+                    report.gaps.extend(gaps);
                     report.gaps.push(Gap::Broken {
                         tables: walk.tables(),
                         rows,
@@ -179,7 +199,7 @@ fn read_walk(
                     });
                     return Ok(Flow::More);
                 }
-                netlink::Outcome::Broken { reason, .. } | netlink::Outcome::Refused(reason) => {
+                Outcome::Broken { reason, .. } | Outcome::Refused(reason) => {
                     format!("netlink: {reason}")
                 }
             }
@@ -205,6 +225,15 @@ fn read_walk(
         return Ok(Flow::More);
     }
     read_proc(host, request, table, refused, receiver, report)
+}
+
+/// Whether there is another way to the tables of a walk that broke off. Where there is none, what
+/// came is better than nothing.
+fn may_be_read_again(host: &Host, request: &Request, walk: Walk) -> bool {
+    match walk {
+        Walk::Tcp => true,
+        Walk::One(table) => request.method == Method::Auto && proc_net::is_there(host, table),
+    }
 }
 
 /// Reads a table out of `/proc/net`; `reason` says why not over netlink.

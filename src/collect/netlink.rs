@@ -1,35 +1,37 @@
-//! Tables over sock_diag.
+//! Tables over sock_diag of this machine.
 
 use std::io;
 
-use super::batch::{Batch, Flow, Receiver};
-use super::cookies::CookieSet;
+use super::attempts::{End, INTERRUPTED, attempts, cut, follow};
+use super::batch::{Flow, Receiver};
+use super::rows::Rows;
 use super::{Request, Walk};
-use crate::kernel::Host;
+use crate::kernel::{Dump, Host};
 use crate::model::Gap;
 use crate::wire::bytecode;
 use crate::wire::inet_diag;
-use crate::wire::netlink::{Framed, Message, Messages};
-
-/// How often a dump that the kernel interrupted or cut short is begun again.
-const MOST_ATTEMPTS: usize = 4;
 
 /// How reading a table went.
+#[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
     /// To its end, or until the receiver had enough.
-    Read(Flow),
+    Read {
+        /// Whether the receiver wants more.
+        flow: Flow,
+        /// What was not seen.
+        gaps: Vec<Gap>,
+    },
     /// No row came: the way is closed.
     Refused(String),
-    /// Rows came, then it broke off, however often it was tried.
-    Broken { rows: u64, reason: String },
-}
-
-/// How one attempt ended, when no error ended it.
-enum Attempt {
-    Complete,
-    Enough,
-    /// Rows may be missing: the kernel says so, or did not say that it was all.
-    Interrupted,
+    /// It broke off, however often it was tried.
+    Broken {
+        /// Rows that had come.
+        rows: u64,
+        /// Why.
+        reason: String,
+        /// What was not seen before.
+        gaps: Vec<Gap>,
+    },
 }
 
 /// Reads what a walk covers. Rows that came in an earlier attempt, or twice in one, are passed on
@@ -39,236 +41,317 @@ pub(super) fn read(
     request: &Request,
     walk: Walk,
     receiver: &mut impl Receiver,
-    gaps: &mut Vec<Gap>,
 ) -> io::Result<Outcome> {
-    let mut reader = Reader {
-        request,
-        walk,
-        program: request
-            .condition
-            .as_ref()
-            .and_then(bytecode::compile)
-            .unwrap_or_default(),
-        seen: CookieSet::default(),
-        rows: 0,
-        batch: Batch::default(),
-        bad_rows: BadRows::default(),
-    };
-    let mut ended = Err(io::Error::from_raw_os_error(libc::EAGAIN));
-    for _ in 0..MOST_ATTEMPTS {
-        ended = reader.attempt(host, receiver)?;
-        match &ended {
-            Ok(Attempt::Interrupted) => {}
-            // The kernel ran out of memory for an answer: what it lost can be had again.
-            Err(error) if is_passing(error) => {}
-            // A kernel that does not know an operation; the filter is applied here all the same.
-            Err(error) if is_refusal(error) && !reader.program.is_empty() => {
-                reader.program.clear();
-            }
-            _ => break,
-        }
-    }
-    reader.bad_rows.report(host, walk, gaps);
-    let rows = reader.rows;
-    Ok(match ended {
-        Ok(Attempt::Complete) => Outcome::Read(Flow::More),
-        Ok(Attempt::Enough) => Outcome::Read(Flow::Enough),
-        // Each attempt added what the ones before it missed; /proc would be no better.
-        Ok(Attempt::Interrupted) => {
-            gaps.push(Gap::Broken {
-                tables: walk.tables(),
-                rows,
-                reason: "the kernel interrupted the dump each time".to_owned(),
-            });
-            Outcome::Read(Flow::More)
-        }
-        Err(error) if rows == 0 => Outcome::Refused(error.to_string()),
-        Err(error) => Outcome::Broken {
-            rows,
-            reason: error.to_string(),
-        },
-    })
+    let name = host.dump_name(walk.protocol());
+    let open = |message: &[u8]| host.dump(walk.protocol(), message);
+    read_dumps(&name, open, request, walk, receiver)
 }
 
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EINTR)
-    )
-}
-
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
-}
-
-struct Reader<'a> {
-    request: &'a Request,
+fn read_dumps(
+    name: &str,
+    open: impl Fn(&[u8]) -> io::Result<Dump>,
+    request: &Request,
     walk: Walk,
-    program: Vec<u8>,
-    seen: CookieSet,
-    rows: u64,
-    batch: Batch,
-    bad_rows: BadRows,
-}
-
-impl Reader<'_> {
-    /// One dump from its beginning. The outer error is the receiver's, the inner the kernel's.
-    fn attempt(
-        &mut self,
-        host: &Host,
-        receiver: &mut impl Receiver,
-    ) -> io::Result<io::Result<Attempt>> {
-        let Request {
-            states, details, ..
-        } = *self.request;
-        let request = match self.walk {
-            Walk::One(table) => inet_diag::dump_request(table, states, details, &self.program),
-            Walk::Tcp => inet_diag::tcp_request(states, details, &self.program),
-        };
-        let dump = match host.dump(self.walk.protocol(), &request) {
+    receiver: &mut impl Receiver,
+) -> io::Result<Outcome> {
+    let program = request
+        .condition
+        .as_ref()
+        .and_then(bytecode::compile)
+        .unwrap_or_default();
+    let mut rows = Rows::new(request, walk);
+    let ended = attempts(program, |program| {
+        rows.begin_again();
+        let dump = match open(&message(request, walk, program)) {
             Ok(dump) => dump,
             Err(error) => return Ok(Err(error)),
         };
-        let recorded = dump.is_recorded();
-        let mut ending = Ending::default();
-        let mut enough = false;
-        let read = dump.for_each(|chunk, base| -> io::Result<bool> {
-            ending.place = base + chunk.len() as u64;
-            self.batch.clear();
-            ending.error = self.chunk(chunk, base, &mut ending);
-            if !self.batch.sockets.is_empty() {
-                self.rows += self.batch.sockets.len() as u64;
-                enough = receiver.rows(&mut self.batch)? == Flow::Enough;
-            }
-            // A recording goes on after the end of a family.
-            let over = ending.error.is_some() || (ending.done && !recorded);
-            Ok(!enough && !over)
-        })?;
-        if enough {
-            return Ok(Ok(Attempt::Enough));
-        }
-        Ok(match read.err().or(ending.error.take()) {
-            // What the kernel said then cannot be mended now; the rows before it are good.
-            Some(error) if recorded && self.rows > 0 => {
-                self.bad_rows.add(ending.place, || error.to_string());
-                Ok(Attempt::Complete)
-            }
-            Some(error) => Err(error),
-            None => Ok(self.judge(recorded, &ending)),
+        follow(dump, |chunk, ending| {
+            ending.hear(chunk, |row, place| rows.add(row, place));
+            rows.hand_on(receiver)
         })
-    }
-
-    fn judge(&mut self, recorded: bool, ending: &Ending) -> Attempt {
-        if !recorded {
-            return if ending.interrupted || !ending.done {
-                Attempt::Interrupted
-            } else {
-                Attempt::Complete
-            };
-        }
-        // Nothing can be asked again of a recording; it can only be said.
-        if !ending.done {
-            self.bad_rows
-                .add(ending.place, || "ends in the middle of a dump".to_owned());
-        }
-        if ending.interrupted {
-            self.bad_rows.add(ending.place, || {
-                "the kernel interrupted the dump".to_owned()
+    })?;
+    let count = rows.handed_on();
+    let mut gaps = rows.gaps(name);
+    Ok(match ended {
+        Ok(End::Complete) => Outcome::Read {
+            flow: Flow::More,
+            gaps,
+        },
+        Ok(End::Enough) => Outcome::Read {
+            flow: Flow::Enough,
+            gaps,
+        },
+        // Each attempt added what the ones before it missed; /proc would be no better.
+        Ok(End::Interrupted) => {
+            gaps.push(Gap::Broken {
+                tables: walk.tables(),
+                rows: count,
+                reason: INTERRUPTED.to_owned(),
             });
-        }
-        Attempt::Complete
-    }
-
-    /// Decodes the messages of a chunk into the batch; an error is one the kernel reported.
-    fn chunk(&mut self, chunk: &[u8], base: u64, ending: &mut Ending) -> Option<io::Error> {
-        for framed in Messages::new(chunk) {
-            let Framed {
-                message,
-                offset,
-                interrupted,
-            } = match framed {
-                Ok(framed) => framed,
-                Err(error) => {
-                    self.bad_rows
-                        .add(base + error.offset() as u64, || error.to_string());
-                    ending.done = true;
-                    return None;
-                }
-            };
-            ending.interrupted |= interrupted;
-            match message {
-                Message::Row(row) => {
-                    ending.done = false;
-                    self.row(row, base + offset as u64);
-                }
-                Message::Done(errno) | Message::Error(errno) if errno < 0 => {
-                    return Some(io::Error::from_raw_os_error(errno.saturating_neg()));
-                }
-                Message::Done(_) => ending.done = true,
-                Message::Overrun => ending.interrupted = true,
-                Message::Error(_) | Message::Other => {}
+            Outcome::Read {
+                flow: Flow::More,
+                gaps,
             }
         }
-        None
+        Ok(End::Cut { heard }) => failed(count, cut(heard).to_owned(), gaps),
+        Err(error) => failed(count, error.to_string(), gaps),
+    })
+}
+
+fn failed(rows: u64, reason: String, gaps: Vec<Gap>) -> Outcome {
+    match rows {
+        0 => Outcome::Refused(reason),
+        rows => Outcome::Broken { rows, reason, gaps },
+    }
+}
+
+fn message(request: &Request, walk: Walk, program: &[u8]) -> Vec<u8> {
+    let Request {
+        states, details, ..
+    } = *request;
+    match walk {
+        Walk::One(table) => inet_diag::dump_request(table, states, details, program),
+        Walk::Tcp => inet_diag::tcp_request(states, details, program),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempts::MOST_ATTEMPTS;
+    use super::super::{Batch, Method};
+    use super::*;
+    use crate::filter;
+    use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
+    use crate::wire::netlink::framed;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    const TABLE: Table = Table {
+        protocol: Protocol::Tcp,
+        family: Family::V4,
+    };
+
+    /// What a dump of the kernel consists of.
+    type Chunks = Vec<io::Result<Vec<u8>>>;
+
+    fn row(cookie: u8, flags: u16) -> Vec<u8> {
+        let mut row = [0; inet_diag::ROW_LEN];
+        (row[0], row[1], row[44]) = (2, 1, cookie);
+        framed(20, flags, 1, &row)
     }
 
-    fn row(&mut self, row: &[u8], place: u64) {
-        let socket = match inet_diag::socket(row, self.walk.protocol()) {
-            Ok(socket) => socket,
-            Err(error) => return self.bad_rows.add(place, || error.to_string()),
+    fn end(errno: i32) -> Vec<u8> {
+        framed(3, 0, 1, &errno.to_ne_bytes())
+    }
+
+    fn refusal(errno: i32) -> Chunks {
+        vec![Ok(framed(2, 0, 1, &(-errno).to_ne_bytes()))]
+    }
+
+    fn rows(cookies: &[u8]) -> Vec<u8> {
+        cookies.iter().flat_map(|&cookie| row(cookie, 0)).collect()
+    }
+
+    /// A dump of these cookies in one chunk, and its end in another.
+    fn whole(cookies: &[u8]) -> Chunks {
+        vec![Ok(rows(cookies)), Ok(end(0))]
+    }
+
+    /// Keeps cookies.
+    #[derive(Default)]
+    struct Kept {
+        cookies: Vec<u64>,
+        enough: usize,
+    }
+
+    impl Receiver for Kept {
+        fn begin(&mut self) {}
+
+        fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
+            self.cookies
+                .extend(batch.sockets.iter().map(|socket| socket.cookie));
+            Ok(match self.cookies.len() == self.enough {
+                true => Flow::Enough,
+                false => Flow::More,
+            })
+        }
+
+        fn take_back(&mut self) -> bool {
+            self.cookies.clear();
+            true
+        }
+    }
+
+    fn request() -> Request {
+        Request {
+            tables: vec![TABLE],
+            states: StateSet::ALL,
+            details: DetailSet::NONE,
+            method: Method::Auto,
+            condition: None,
+        }
+    }
+
+    /// Reads of a kernel that answers one request after another with these dumps; returns how many
+    /// are left, too.
+    fn read_script(request: &Request, kept: &mut Kept, dumps: Vec<Chunks>) -> (Outcome, usize) {
+        let dumps = RefCell::new(VecDeque::from(dumps));
+        let open = |_: &[u8]| Ok(Dump::scripted(dumps.borrow_mut().pop_front().unwrap()));
+        let outcome = read_dumps("dump", open, request, Walk::One(TABLE), kept).unwrap();
+        (outcome, dumps.into_inner().len())
+    }
+
+    /// Insists on an outcome, on the cookies that were taken, and on having asked for each dump.
+    #[track_caller]
+    fn check(dumps: Vec<Chunks>, cookies: &[u64], expected: &Outcome) {
+        let mut kept = Kept::default();
+        let (outcome, left) = read_script(&request(), &mut kept, dumps);
+        assert_eq!(&outcome, expected);
+        assert_eq!((&kept.cookies[..], left), (cookies, 0));
+    }
+
+    fn read_whole(gaps: Vec<Gap>) -> Outcome {
+        Outcome::Read {
+            flow: Flow::More,
+            gaps,
+        }
+    }
+
+    fn broken(rows: u64, reason: &str) -> Outcome {
+        Outcome::Broken {
+            rows,
+            reason: reason.to_owned(),
+            gaps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_whole_dump_is_asked_for_once() {
+        check(vec![whole(&[1, 2, 2])], &[1, 2], &read_whole(vec![]));
+        check(vec![whole(&[])], &[], &read_whole(vec![]));
+    }
+
+    #[test]
+    fn what_an_interrupted_dump_missed_is_had_from_the_next() {
+        let interrupted = vec![Ok([row(1, 0), row(2, 0x10)].concat()), Ok(end(0))];
+        check(
+            vec![interrupted, whole(&[2, 3, 1])],
+            &[1, 2, 3],
+            &read_whole(vec![]),
+        );
+    }
+
+    #[test]
+    fn a_dump_that_is_interrupted_each_time_is_said_to_be() {
+        let gap = Gap::Broken {
+            tables: vec![TABLE],
+            rows: 1,
+            reason: INTERRUPTED.to_owned(),
         };
-        // A recording holds both families and all states.
-        if !self.walk.covers(socket.family()) || !self.request.states.contains(socket.state) {
-            return;
-        }
-        if socket.cookie != 0 && !self.seen.insert(socket.cookie) {
-            return;
-        }
-        self.batch.sockets.push(socket);
-        if !self.request.details.is_empty() {
-            self.batch
-                .details
-                .push(inet_diag::details(row, self.request.details));
-        }
-    }
-}
-
-/// What was said about the end of a dump.
-#[derive(Default)]
-struct Ending {
-    done: bool,
-    interrupted: bool,
-    /// The error that the kernel reported.
-    error: Option<io::Error>,
-    /// How far the recording was read.
-    place: u64,
-}
-
-/// Rows that made no sense: the first one's place and reason, and their number.
-#[derive(Default)]
-struct BadRows {
-    first: Option<(u64, String)>,
-    count: u64,
-}
-
-impl BadRows {
-    fn add(&mut self, place: u64, reason: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.first.is_none() {
-            self.first = Some((place, reason()));
-        }
+        let dumps = (0..MOST_ATTEMPTS).map(|_| vec![Ok(row(1, 0x10)), Ok(end(0))]);
+        check(dumps.collect(), &[1], &read_whole(vec![gap]));
     }
 
-    fn report(self, host: &Host, walk: Walk, gaps: &mut Vec<Gap>) {
-        let Some((place, reason)) = self.first else {
-            return;
+    #[test]
+    fn a_kernel_that_never_answers_is_no_machine_without_sockets() {
+        let refused = |reason: &str| Outcome::Refused(reason.to_owned());
+        let never = |chunks: fn() -> Chunks| (0..MOST_ATTEMPTS).map(|_| chunks()).collect();
+        check(never(Vec::new), &[], &refused("no answer"));
+        let noise = || vec![Ok(framed(1, 0, 1, &[]))];
+        let unended = "the kernel never ended the dump";
+        check(never(noise), &[], &refused(unended));
+        check(never(|| vec![Ok(row(1, 0))]), &[1], &broken(1, unended));
+    }
+
+    #[test]
+    fn a_dump_without_an_end_is_begun_again() {
+        check(
+            vec![vec![Ok(rows(&[1]))], whole(&[1, 2])],
+            &[1, 2],
+            &read_whole(vec![]),
+        );
+    }
+
+    #[test]
+    fn want_of_memory_passes() {
+        let enobufs = || Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+        check(
+            vec![
+                vec![Ok(rows(&[1])), enobufs()],
+                vec![Ok([rows(&[2]), end(-libc::ENOMEM)].concat())],
+                whole(&[1, 2, 3]),
+            ],
+            &[1, 2, 3],
+            &read_whole(vec![]),
+        );
+    }
+
+    #[test]
+    fn an_error_that_lasts_is_not_asked_for_again() {
+        let reason = io::Error::from_raw_os_error(libc::EPERM).to_string();
+        let refused = Outcome::Refused(reason.clone());
+        check(vec![refusal(libc::EPERM)], &[], &refused);
+        let after_rows = vec![Ok(rows(&[1])), Ok(end(-libc::EPERM))];
+        check(vec![after_rows], &[1], &broken(1, &reason));
+    }
+
+    #[test]
+    fn a_filter_that_the_kernel_does_not_know_is_left_to_us() {
+        let query = filter::parse("dport = :80", &|_| None).unwrap();
+        let with_filter = Request {
+            condition: query.condition,
+            ..request()
         };
-        gaps.push(Gap::Garbled {
-            what: "sockets",
-            place: host.dump_name(walk.protocol()),
-            first: format!("byte {place}"),
-            count: self.count,
-            reason,
-        });
+        let dumps = || vec![refusal(libc::EINVAL), whole(&[1])];
+        let (outcome, left) = read_script(&with_filter, &mut Kept::default(), dumps());
+        assert_eq!((outcome, left), (read_whole(vec![]), 0));
+        // Without one there is nothing that could be left out of the request.
+        let (outcome, left) = read_script(&request(), &mut Kept::default(), dumps());
+        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+        assert_eq!(left, 1);
+    }
+
+    #[test]
+    fn enough_is_enough() {
+        let mut kept = Kept {
+            enough: 1,
+            ..Kept::default()
+        };
+        let dump = vec![Ok(rows(&[1])), Ok(rows(&[2])), Ok(end(0))];
+        let (outcome, _) = read_script(&request(), &mut kept, vec![dump]);
+        assert_eq!(
+            outcome,
+            Outcome::Read {
+                flow: Flow::Enough,
+                gaps: vec![]
+            }
+        );
+        assert_eq!(kept.cookies, [1]);
+    }
+
+    #[test]
+    fn bad_rows_are_counted_in_the_last_attempt_only() {
+        let short = || framed(20, 0, 1, &[2; 20]);
+        let attempt = |end| vec![Ok([short(), short(), rows(&[1])].concat()), Ok(end)];
+        let mut kept = Kept::default();
+        let dumps = vec![attempt(end(-libc::ENOMEM)), attempt(end(0))];
+        let (outcome, _) = read_script(&request(), &mut kept, dumps);
+        let Outcome::Read { gaps, .. } = outcome else {
+            unreachable!("{outcome:?}")
+        };
+        assert_eq!(gaps.len(), 1);
+        assert_eq!(gaps[0].count(), Some(2));
+        // What is read by another way has no bad rows of this one.
+        let dumps = vec![vec![Ok([short(), end(-libc::EPERM)].concat())]];
+        let (outcome, _) = read_script(&request(), &mut kept, dumps);
+        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_chunk_that_cannot_be_taken_apart_ends_the_dump() {
+        let torn = vec![Ok([rows(&[1]), vec![1, 0, 0]].concat())];
+        let reason = "truncated message: 3 of 16 bytes";
+        check(vec![torn], &[1], &broken(1, reason));
     }
 }

@@ -29,10 +29,15 @@ pub(super) fn ipv6_is_absent(host: &Host, table: Table) -> bool {
         family: Family::V4,
         ..table
     };
-    table.family == Family::V6 && host.open(&name(v4)).is_ok() && !host.is_recorded()
+    table.family == Family::V6 && is_there(host, v4) && !host.is_recorded()
 }
 
-fn name(table: Table) -> String {
+/// Whether the table is there.
+pub(super) fn is_there(host: &Host, table: Table) -> bool {
+    host.open(&name(table)).is_ok()
+}
+
+pub(super) fn name(table: Table) -> String {
     format!("proc/net/{}", table.proc_name())
 }
 
@@ -92,7 +97,7 @@ pub(super) fn read(
 
 /// Reads a line, without its end; returns how many bytes of the file it took, 0 at the end.
 /// Of a line without end in sight only the beginning is kept.
-fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
     let mut taken = 0;
     loop {
         let available = match lines.fill_buf() {

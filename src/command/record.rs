@@ -1,23 +1,22 @@
 //! `portstat record DIR`: saves what the collectors read, so that every command can be run on it
 //! later with `--from DIR`.
 
+mod sockets;
+
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
+use crate::collect::Method;
 use crate::kernel::{Host, Meta, Recorder, Visibility, scan_holders};
-use crate::model::{DetailSet, Family, HiddenCause, Holder, Protocol, StateSet, Table};
-use crate::wire::inet_diag;
-use crate::wire::netlink::{Message, Messages};
+use crate::model::{HiddenCause, Holder, Table};
+use crate::render::escape::terminal;
 use crate::wire::passwd;
 use crate::wire::process;
-use crate::wire::redact::{Redactor, scrub_keys};
+use crate::wire::redact::Redactor;
 
-/// Files of `/proc/net` that hold no addresses, or such as are replaced line by line.
-const COUNTERS: [&str; 5] = ["sockstat", "sockstat6", "snmp", "snmp6", "netstat"];
-/// Files of `/proc/net` with addresses or paths that are not taken apart when redacting.
-const OTHER_TABLES: [&str; 3] = ["raw", "raw6", "unix"];
 /// What the analyses need to know of the kernel's settings.
 const SYSCTLS: [&str; 14] = [
     "ipv4/ip_local_port_range",
@@ -41,12 +40,16 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
         dir: args.dir.clone(),
         error,
     };
+    let recorder = Recorder::create(&args.dir).map_err(failed)?;
     let mut recording = Recording {
         host: &context.host,
-        recorder: Recorder::create(&args.dir).map_err(failed)?,
+        recorder: &recorder,
         redactor: args.redact.then(Redactor::default),
         left_out: Vec::new(),
-        sockets: 0,
+        warnings: Vec::new(),
+        method: context.method,
+        dumped: Vec::new(),
+        listed: Vec::new(),
     };
     let taken_at = context.host.taken_at();
     let tables = recording.tables().map_err(failed)?;
@@ -57,17 +60,20 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     recording.settings().map_err(failed)?;
     let (processes, hidden) = recording.processes().map_err(failed)?;
     recording.names().map_err(failed)?;
+    let sockets = recording.sockets();
     let Recording {
-        recorder,
         redactor,
         left_out,
-        sockets,
+        warnings,
         ..
     } = recording;
     let meta = meta(&context.host, redactor, taken_at, hidden, left_out);
     recorder
         .write("meta.json", meta.to_json().as_bytes())
         .map_err(failed)?;
+    for warning in warnings {
+        context.warn(warning);
+    }
     for what in &meta.left_out {
         context.warn(format!("left out of the recording: {what}"));
     }
@@ -75,7 +81,7 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     writeln!(
         out,
         "recorded {sockets} sockets and {processes} processes in {}",
-        args.dir.display()
+        terminal(args.dir.as_os_str().as_bytes())
     )?;
     Ok(Finish::Done)
 }
@@ -115,102 +121,24 @@ fn meta(
             .collect(),
         hidden,
         left_out,
+        unknown_schema: None,
     }
 }
 
 /// A recording under way.
 struct Recording<'a> {
     host: &'a Host,
-    recorder: Recorder,
+    recorder: &'a Recorder,
     redactor: Option<Redactor>,
     left_out: Vec<String>,
-    sockets: u64,
+    warnings: Vec<String>,
+    method: Method,
+    /// Rows of the dumps and lines of the tables that were saved.
+    dumped: Vec<(Table, u64)>,
+    listed: Vec<(Table, u64)>,
 }
 
 impl Recording<'_> {
-    /// The raw messages of every protocol; returns how many dumps succeeded.
-    fn dumps(&mut self) -> io::Result<usize> {
-        let mut done = 0;
-        for protocol in Protocol::ALL {
-            let mut messages = Vec::new();
-            for family in Family::ALL {
-                let table = Table { protocol, family };
-                match self.dump(table) {
-                    Ok(chunks) => {
-                        messages.extend(chunks);
-                        done += 1;
-                    }
-                    Err(error) => self.left_out.push(format!("diag of {table}: {error}")),
-                }
-                // A recording answers with all it has of the protocol.
-                if self.host.is_recorded() {
-                    break;
-                }
-            }
-            if !messages.is_empty() {
-                self.recorder
-                    .write(&format!("diag/{protocol}.nlmsg"), &messages)?;
-            }
-        }
-        Ok(done)
-    }
-
-    fn dump(&mut self, table: Table) -> io::Result<Vec<u8>> {
-        let request = inet_diag::dump_request(table, StateSet::ALL, DetailSet::ALL, &[]);
-        let mut dump = self.host.dump(table.protocol, &request)?;
-        let (mut all, mut chunk) = (Vec::new(), Vec::new());
-        let mut done = false;
-        let mut rows = 0;
-        while (!done || dump.is_recorded()) && dump.next_chunk(&mut chunk)? {
-            for framed in Messages::new(&chunk) {
-                match framed.map(|framed| framed.message) {
-                    Ok(Message::Row(_)) => rows += 1,
-                    Ok(Message::Error(errno) | Message::Done(errno)) if errno < 0 => {
-                        return Err(io::Error::from_raw_os_error(errno.saturating_neg()));
-                    }
-                    Ok(Message::Done(_)) => done = true,
-                    Ok(_) => {}
-                    Err(error) => {
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-                    }
-                }
-            }
-            scrub_keys(&mut chunk);
-            if let Some(redactor) = &mut self.redactor {
-                redactor.chunk(&mut chunk);
-            }
-            all.extend_from_slice(&chunk);
-        }
-        self.sockets += rows;
-        Ok(all)
-    }
-
-    /// The tables of `/proc/net`; returns how many there are.
-    fn tables(&mut self) -> io::Result<usize> {
-        let mut done = 0;
-        for protocol in Protocol::ALL {
-            for family in Family::ALL {
-                let table = Table { protocol, family };
-                let name = format!("proc/net/{}", table.proc_name());
-                let Some(mut text) = self.read(&name) else {
-                    continue;
-                };
-                if let Some(redactor) = &mut self.redactor {
-                    text = redactor.table(&text, table);
-                }
-                self.recorder.write(&name, &text)?;
-                done += 1;
-            }
-        }
-        for name in COUNTERS {
-            self.copy(&format!("proc/net/{name}"))?;
-        }
-        for name in OTHER_TABLES {
-            self.copy_unless_redacted(&format!("proc/net/{name}"))?;
-        }
-        Ok(done)
-    }
-
     fn settings(&mut self) -> io::Result<()> {
         for name in SYSCTLS {
             // Older kernels lack some, and say nothing by it.
@@ -277,7 +205,6 @@ impl Recording<'_> {
                 }
             }
             if let Some(exe) = exe {
-                use std::os::unix::ffi::OsStrExt;
                 self.recorder
                     .link(&format!("{base}/exe"), exe.as_os_str().as_bytes())?;
             }
@@ -325,10 +252,27 @@ impl Recording<'_> {
         self.recorder.write("etc/passwd", users.as_bytes())
     }
 
+    /// Copies a file, whatever its length; one that is not there is noted in `meta.json`.
     fn copy(&mut self, name: &str) -> io::Result<()> {
-        match self.read(name) {
-            Some(text) => self.recorder.write(name, &text),
-            None => Ok(()),
+        let mut from = match self.host.open(name) {
+            Ok(file) => file,
+            Err(error) => {
+                self.left_out.push(format!("{name}: {error}"));
+                return Ok(());
+            }
+        };
+        let mut file = self.recorder.file(name)?;
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            match from.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(length) => file.write_all(&piece[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.left_out.push(format!("{name}: {error}"));
+                    return self.recorder.remove(name);
+                }
+            }
         }
     }
 
@@ -338,16 +282,5 @@ impl Recording<'_> {
             return Ok(());
         }
         self.copy(name)
-    }
-
-    /// Reads a file; one that is not there is noted in `meta.json`.
-    fn read(&mut self, name: &str) -> Option<Vec<u8>> {
-        match self.host.read(name) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                self.left_out.push(format!("{name}: {error}"));
-                None
-            }
-        }
     }
 }

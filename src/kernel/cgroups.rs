@@ -7,8 +7,7 @@ use std::os::unix::fs::DirEntryExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use procfs::FromRead;
-use procfs::process::MountInfos;
+use super::mounts;
 
 /// Folders deeper than this are no cgroups of anybody.
 const MOST_LEVELS: usize = 32;
@@ -26,12 +25,9 @@ pub(super) fn paths_by_id() -> HashMap<u64, Vec<u8>> {
 }
 
 fn cgroup2_root() -> Option<PathBuf> {
-    let text = fs::read("/proc/self/mountinfo").ok()?;
-    let mounts = MountInfos::from_read(&text[..]).ok()?;
-    mounts
-        .into_iter()
-        .find(|mount| mount.fs_type == "cgroup2")
-        .map(|mount| mount.mount_point)
+    let text = mounts::read().ok()?;
+    let found = mounts::mounts(&text).find(|mount| mount.kind == b"cgroup2");
+    found.map(|mount| mount.point)
 }
 
 fn descend(root: &Path, folder: &Path, levels: usize, paths: &mut HashMap<u64, Vec<u8>>) {

@@ -35,6 +35,9 @@ enum Source {
         rest: Vec<u8>,
         next: u64,
     },
+    /// A kernel that says what a test wants.
+    #[cfg(test)]
+    Scripted(std::vec::IntoIter<io::Result<Vec<u8>>>),
 }
 
 impl Dump {
@@ -60,9 +63,26 @@ impl Dump {
         }
     }
 
+    /// A live dump of which these chunks are received.
+    #[cfg(test)]
+    pub(crate) fn scripted(chunks: Vec<io::Result<Vec<u8>>>) -> Dump {
+        Dump {
+            source: Source::Scripted(chunks.into_iter()),
+            base: 0,
+        }
+    }
+
+    /// Length of a recording.
+    pub fn recorded_length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Recorded { file, .. } => file.metadata().ok().map(|file| file.len()),
+            _ => None,
+        }
+    }
+
     /// Reads the next chunk; `false` when there is none. Whether the dump was complete then is
     /// told by its last message, NLMSG_DONE.
-    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
+    fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
         chunk.clear();
         match &mut self.source {
             Source::Live(socket) => receive(socket, chunk),
@@ -72,6 +92,14 @@ impl Dump {
                 *next += chunk.len() as u64;
                 Ok(more)
             }
+            #[cfg(test)]
+            Source::Scripted(chunks) => match chunks.next() {
+                Some(next) => next.map(|next| {
+                    *chunk = next;
+                    true
+                }),
+                None => Ok(false),
+            },
         }
     }
 
@@ -86,30 +114,47 @@ impl Dump {
         mut take: impl FnMut(&[u8], u64) -> Result<bool, E>,
     ) -> Result<io::Result<()>, E> {
         let mut chunk = Vec::new();
+        let is_recorded = self.is_recorded();
+        if let Some(ended) = self.take_chunks(&mut chunk, &mut take, |chunk| {
+            chunk.len() >= LONG_CHUNK && !is_recorded
+        })? {
+            return Ok(ended);
+        }
+        self.for_each_overlapped(thread::Builder::new(), take)
+    }
+
+    /// Hands on chunks until `stop` says so of the last one; `None` then. Else how it ended.
+    fn take_chunks<E>(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        take: &mut impl FnMut(&[u8], u64) -> Result<bool, E>,
+        stop: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<io::Result<()>>, E> {
         loop {
-            match self.next_chunk(&mut chunk) {
+            match self.next_chunk(chunk) {
                 Ok(true) => {}
-                Ok(false) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(error)),
+                Ok(false) => return Ok(Some(Ok(()))),
+                Err(error) => return Ok(Some(Err(error))),
             }
-            if !take(&chunk, self.base)? {
-                return Ok(Ok(()));
+            if !take(chunk, self.base)? {
+                return Ok(Some(Ok(())));
             }
-            if chunk.len() >= LONG_CHUNK && !self.is_recorded() {
-                return self.for_each_overlapped(take);
+            if stop(chunk) {
+                return Ok(None);
             }
         }
     }
 
     fn for_each_overlapped<E>(
-        self,
+        mut self,
+        thread: thread::Builder,
         mut take: impl FnMut(&[u8], u64) -> Result<bool, E>,
     ) -> Result<io::Result<()>, E> {
-        thread::scope(|scope| {
+        let overlapped = thread::scope(|scope| {
             let (full, received) = mpsc::sync_channel(MOST_WAITING);
             let (done_with, empty) = mpsc::channel::<Vec<u8>>();
-            let mut dump = self;
-            let receiver = thread::Builder::new().spawn_scoped(scope, move || {
+            let dump = &mut self;
+            let receiver = thread.spawn_scoped(scope, move || {
                 loop {
                     let mut chunk = empty.try_recv().unwrap_or_default();
                     let item = match dump.next_chunk(&mut chunk) {
@@ -124,22 +169,32 @@ impl Dump {
                     }
                 }
             });
-            if let Err(error) = receiver {
-                return Ok(Err(error));
+            if receiver.is_err() {
+                return None;
             }
             for chunk in received {
                 let chunk = match chunk {
                     Ok(chunk) => chunk,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => return Some(Ok(Err(error))),
                 };
-                if !take(&chunk, 0)? {
-                    break;
+                match take(&chunk, 0) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return Some(Err(error)),
                 }
                 // The thread may have ended; then nobody needs the memory.
                 let _ = done_with.send(chunk);
             }
-            Ok(Ok(()))
-        })
+            Some(Ok(Ok(())))
+        });
+        // Where no thread can be made, this one receives.
+        match overlapped {
+            Some(ended) => ended,
+            None => {
+                let ended = self.take_chunks(&mut Vec::new(), &mut take, |_| false)?;
+                Ok(ended.unwrap_or(Ok(())))
+            }
+        }
     }
 
     /// Whether this is a recording, which ends with its file rather than with a message.
@@ -182,5 +237,45 @@ fn read_messages(file: &mut File, rest: &mut Vec<u8>, chunk: &mut Vec<u8>) -> io
             chunk.truncate(whole);
             return Ok(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn long(number: u8) -> io::Result<Vec<u8>> {
+        Ok(vec![number; LONG_CHUNK])
+    }
+
+    #[track_caller]
+    fn check_taken(thread: thread::Builder) {
+        let mut taken = Vec::new();
+        let dump = Dump::scripted(vec![long(2), long(3), Err(io::ErrorKind::Other.into())]);
+        let ended = dump.for_each_overlapped(thread, |chunk, _| {
+            taken.push(chunk[0]);
+            Ok::<_, io::Error>(true)
+        });
+        assert_eq!(taken, [2, 3]);
+        assert_eq!(ended.unwrap().unwrap_err().kind(), io::ErrorKind::Other);
+    }
+
+    #[test]
+    fn a_dump_is_finished_where_no_thread_can_be_made() {
+        check_taken(thread::Builder::new());
+        // There is no room for such a stack anywhere.
+        check_taken(thread::Builder::new().stack_size(isize::MAX as usize & !0xffff));
+    }
+
+    #[test]
+    fn a_long_dump_comes_in_order_and_ends_when_it_is_told_to() {
+        let mut taken = Vec::new();
+        let dump = Dump::scripted((0..100).map(long).collect());
+        let ended = dump.for_each(|chunk, _| {
+            taken.push(chunk[0]);
+            Ok::<_, io::Error>(chunk[0] < 50)
+        });
+        ended.unwrap().unwrap();
+        assert_eq!(taken, (0..=50).collect::<Vec<u8>>());
     }
 }

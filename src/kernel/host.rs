@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dump::Dump;
-use super::recording::{HostError, Recording, TEXT_LIMIT};
-use crate::model::Protocol;
+use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
+use crate::model::{Protocol, Table};
 
 /// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
 pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -48,10 +48,20 @@ impl Host {
         }
     }
 
-    /// Reads a file whole.
+    /// Reads a file whole; one that is longer than any that is read so is an error, not a piece.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.read_within(name, TEXT_LIMIT)
+    }
+
+    /// Reads a file whole that is known to be short; a longer one is an error.
+    pub fn read_within(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        read_within(self.open(name)?, limit)
+    }
+
+    /// Reads the first `length` bytes of a file, or less where it ends before.
+    pub fn read_start(&self, name: &str, length: u64) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        self.open(name)?.take(TEXT_LIMIT).read_to_end(&mut text)?;
+        self.open(name)?.take(length).read_to_end(&mut text)?;
         Ok(text)
     }
 
@@ -61,6 +71,14 @@ impl Host {
         match self {
             Host::Live => Dump::live(request),
             Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
+        }
+    }
+
+    /// Why a recording does not have the dump of a table; `None` when it does not say so.
+    pub fn why_no_dump(&self, table: Table) -> Option<&str> {
+        match self {
+            Host::Live => None,
+            Host::Recorded(recording) => recording.meta.why_no_dump(table),
         }
     }
 
@@ -124,4 +142,25 @@ pub(super) fn namespace_inode(kind: &str) -> Option<u64> {
         .strip_suffix(']')?
         .parse()
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_beyond_the_limit_is_an_error_and_no_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        let services = folder.path().join("etc/services");
+        std::fs::create_dir_all(folder.path().join("etc")).unwrap();
+        std::fs::create_dir_all(folder.path().join("proc")).unwrap();
+        let file = File::create(&services).unwrap();
+        let host = Host::recorded(folder.path()).unwrap();
+        file.set_len(TEXT_LIMIT).unwrap();
+        assert_eq!(host.read("etc/services").unwrap().len() as u64, TEXT_LIMIT);
+        file.set_len(TEXT_LIMIT + 1).unwrap();
+        let error = host.read("etc/services").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(host.read_start("etc/services", 5).unwrap().len(), 5);
+    }
 }

@@ -8,6 +8,7 @@ mod cgroups;
 mod dump;
 mod holders;
 mod host;
+mod mounts;
 mod names;
 mod recorder;
 mod recording;

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::model::{HiddenCause, Protocol};
+use crate::model::{HiddenCause, Protocol, Table};
 
 /// No text file that is read whole is anywhere near this long.
 pub(super) const TEXT_LIMIT: u64 = 16 << 20;
 /// The `schema` of `meta.json`.
 pub const RECORDING_SCHEMA: &str = "portstat.recording.v1";
+/// As much is shown of another one.
+const SCHEMA_SHOWN: usize = 60;
 
 /// A recording that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,18 @@ pub enum HostError {
         /// The folder.
         path: PathBuf,
     },
+    /// It says that it is made in another way than this program knows.
+    #[error(
+        "{} is a recording of schema {schema}, and this portstat reads {RECORDING_SCHEMA}: use the \
+         version of portstat that made it, or a newer one",
+        path.display()
+    )]
+    Schema {
+        /// The folder.
+        path: PathBuf,
+        /// What its `meta.json` says.
+        schema: String,
+    },
 }
 
 /// A recording that was opened.
@@ -44,6 +59,7 @@ pub struct Recording {
     layout: Layout,
     /// What `meta.json` says.
     pub meta: Meta,
+    users: OnceLock<HashMap<u32, String>>,
 }
 
 #[derive(Debug)]
@@ -75,6 +91,8 @@ pub struct Meta {
     pub hidden: Option<HiddenCause>,
     /// What was left out, in words.
     pub left_out: Vec<String>,
+    /// Its `schema`, when it is not [`RECORDING_SCHEMA`].
+    pub unknown_schema: Option<String>,
 }
 
 impl Recording {
@@ -88,6 +106,7 @@ impl Recording {
             return Ok(Recording {
                 layout: Layout::Diag(path.to_owned()),
                 meta: Meta::unknown(),
+                users: OnceLock::new(),
             });
         }
         fs::read_dir(path).map_err(unreadable)?;
@@ -103,12 +122,17 @@ impl Recording {
         let mut recording = Recording {
             layout,
             meta: Meta::unknown(),
+            users: OnceLock::new(),
         };
-        let mut text = Vec::new();
-        if let Ok(file) = recording.open_file("meta.json")
-            && file.take(TEXT_LIMIT).read_to_end(&mut text).is_ok()
+        if let Ok(text) = recording.read_within("meta.json", TEXT_LIMIT)
             && let Some(meta) = Meta::parse(&text)
         {
+            if let Some(schema) = meta.unknown_schema {
+                return Err(HostError::Schema {
+                    path: path.to_owned(),
+                    schema,
+                });
+            }
             recording.meta = meta;
         }
         Ok(recording)
@@ -120,6 +144,22 @@ impl Recording {
             Layout::Folder(root) | Layout::Proc(root) | Layout::Diag(root) => root,
         };
         open_below(root, &self.path(name))
+    }
+
+    /// Reads a file whole; one beyond the limit is an error, not a piece.
+    pub(super) fn read_within(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        read_within(self.open_file(name)?, limit)
+    }
+
+    /// Names of its users by uid: `etc/passwd`, taken apart by `parse` when it is first asked for.
+    pub fn users(
+        &self,
+        parse: impl FnOnce(&[u8]) -> HashMap<u32, String>,
+    ) -> &HashMap<u32, String> {
+        self.users.get_or_init(|| {
+            let text = self.read_within("etc/passwd", TEXT_LIMIT);
+            parse(&text.unwrap_or_default())
+        })
     }
 
     /// The path of a file by its name on the machine.
@@ -156,6 +196,19 @@ impl Recording {
             )),
         }
     }
+}
+
+/// Reads an open file whole; one beyond the limit is an error, not a piece.
+pub(super) fn read_within(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {limit} bytes"),
+        ));
+    }
+    Ok(text)
 }
 
 /// Opens a regular file below `root`. A recording comes from anywhere: a pipe or device in it would
@@ -196,6 +249,11 @@ impl Meta {
         let value: Value = serde_json::from_slice(text).ok()?;
         let object = value.as_object()?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+        // Without one it was written by hand, and is taken for what it looks like.
+        let unknown_schema = object
+            .get("schema")
+            .filter(|schema| schema.as_str() != Some(RECORDING_SCHEMA))
+            .map(|schema| schema.to_string().chars().take(SCHEMA_SHOWN).collect());
         Some(Meta {
             host: text("host"),
             kernel: text("kernel"),
@@ -220,7 +278,21 @@ impl Meta {
                 .flatten()
                 .filter_map(|entry| entry.as_str().map(str::to_owned))
                 .collect(),
+            unknown_schema,
         })
+    }
+
+    /// What [`left_out`](Meta::left_out) says of a table that could not be dumped.
+    pub fn dump_left_out(table: Table, why: &str) -> String {
+        format!("diag of {table}: {why}")
+    }
+
+    /// Why the dump of a table was left out; `None` when it was not.
+    pub fn why_no_dump(&self, table: Table) -> Option<&str> {
+        let what = Meta::dump_left_out(table, "");
+        self.left_out
+            .iter()
+            .find_map(|entry| entry.strip_prefix(&what))
     }
 
     /// The text of `meta.json`.
@@ -279,6 +351,7 @@ mod tests {
             cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
             hidden: None,
             left_out: vec!["x".to_owned()],
+            unknown_schema: None,
         };
         assert_eq!(Meta::parse(meta.to_json().as_bytes()), Some(meta));
     }

@@ -1,9 +1,10 @@
 //! Whether every process that could hold a socket can be seen from here.
 
 use procfs::FromRead;
-use procfs::process::{MountInfos, Status};
+use procfs::process::Status;
 
 use super::host::{Host, INITIAL_PID_NAMESPACE, namespace_inode};
+use super::mounts;
 use crate::model::HiddenCause;
 
 /// Bit of CAP_SYS_PTRACE in a capability set.
@@ -36,30 +37,28 @@ fn live() -> Visibility {
     if namespace_inode("pid") != Some(INITIAL_PID_NAMESPACE) {
         return Visibility::Limited(HiddenCause::PidNamespace);
     }
-    if proc_hides_processes() && !may_trace_everyone() {
+    // What cannot be read hides processes, for all that is known.
+    let mountinfo = mounts::read().unwrap_or_default();
+    if proc_hides_processes(&mountinfo) && !may_trace_everyone() {
         return Visibility::Limited(HiddenCause::Hidepid);
     }
     Visibility::Full
 }
 
-/// Whether `/proc` leaves processes of others out of its listing.
-fn proc_hides_processes() -> bool {
-    let Ok(text) = std::fs::read("/proc/self/mountinfo") else {
-        return false;
-    };
-    let Ok(mounts) = MountInfos::from_read(&text[..]) else {
-        return false;
-    };
+/// Whether `/proc` leaves processes of others out of its listing, or may do so.
+fn proc_hides_processes(mountinfo: &[u8]) -> bool {
     // The last mount on /proc is the one that is seen.
-    let options = mounts
-        .into_iter()
-        .rfind(|mount| mount.mount_point.as_os_str() == "/proc" && mount.fs_type == "proc")
-        .map(|mount| mount.super_options);
-    let hidepid = options.and_then(|mut options| options.remove("hidepid").flatten());
-    matches!(
-        hidepid.as_deref(),
-        Some("2" | "invisible" | "4" | "ptraceable")
-    )
+    let on_proc = mounts::mounts(mountinfo)
+        .filter(|mount| mount.point.as_os_str() == "/proc")
+        .last();
+    match on_proc {
+        Some(mount) if mount.kind == b"proc" => matches!(
+            mount.option(b"hidepid"),
+            Some(b"2" | b"invisible" | b"4" | b"ptraceable")
+        ),
+        // Nobody knows what is seen there.
+        _ => true,
+    }
 }
 
 /// Whether CAP_SYS_PTRACE is held in the first user namespace, where every process is ours to
@@ -77,4 +76,46 @@ pub(super) fn effective_capabilities() -> u64 {
         .filter(|_| initial)
         .and_then(|text| Status::from_read(&text[..]).ok());
     status.map_or(0, |status| status.capeff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(mountinfo: &[u8], hides: bool) {
+        let text = String::from_utf8_lossy(mountinfo);
+        assert_eq!(proc_hides_processes(mountinfo), hides, "{text}");
+    }
+
+    #[test]
+    fn the_mount_on_proc_decides() {
+        check(b"23 1 0:6 / /proc rw - proc proc rw\n", false);
+        check(
+            b"23 1 0:6 / /proc rw - proc proc rw,hidepid=noaccess\n",
+            false,
+        );
+        for option in ["hidepid=2", "hidepid=invisible", "hidepid=ptraceable"] {
+            let line = format!("23 1 0:6 / /proc rw shared:7 - proc proc rw,{option}\n");
+            check(line.as_bytes(), true);
+            let other = format!("{line}24 1 0:6 / /proc rw - proc proc rw\n");
+            check(other.as_bytes(), false);
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_hides_no_hidepid() {
+        check(
+            b"22 1 0:5 / /a\xff rw - ext4 /dev/x rw\n\
+              23 1 0:6 / /proc rw - proc proc rw,hidepid=2\n",
+            true,
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_openness() {
+        check(b"", true);
+        check(b"23 1 0:6 / /proc rw", true);
+        check(b"23 1 0:6 / /proc rw - fuse lxcfs rw\n", true);
+    }
 }

@@ -228,6 +228,10 @@ impl Gap {
     }
 }
 
+const fn sockets(count: u64) -> &'static str {
+    if count == 1 { "socket" } else { "sockets" }
+}
+
 fn list(tables: &[Table]) -> String {
     let names: Vec<String> = tables.iter().map(Table::to_string).collect();
     names.join(", ")
@@ -237,10 +241,10 @@ impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Gap::Owners { count, cause } => {
-                let sockets = if *count == 1 { "socket" } else { "sockets" };
                 write!(
                     f,
-                    "owners of {count} {sockets} are hidden: {} ({})",
+                    "owners of {count} {} are hidden: {} ({})",
+                    sockets(*count),
                     cause.words(),
                     cause.remedy()
                 )
@@ -265,8 +269,9 @@ impl fmt::Display for Gap {
                 reason,
             } => write!(
                 f,
-                "{} dump is not complete after {rows} sockets: {reason}",
-                list(tables)
+                "{} dump is not complete after {rows} {}: {reason}",
+                list(tables),
+                sockets(*rows)
             ),
             Gap::Garbled {
                 place,

@@ -14,7 +14,7 @@ use netlink_packet_sock_diag::constants::{
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 
-use super::netlink;
+use super::netlink::{self, TCPDIAG_GETSOCK};
 use super::tcp_info::{self, long, word};
 use crate::model::{
     CongestionName, DetailSet, Details, Endpoint, Family, Memory, Protocol, Queues, Socket, State,
@@ -31,8 +31,6 @@ const INET_DIAG_ULP_INFO: u16 = 19;
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
 /// Length and type, before the value of an attribute.
 const ATTRIBUTE_HEADER_LEN: usize = 4;
-/// Message type of the older request.
-const TCPDIAG_GETSOCK: u16 = 18;
 /// `struct inet_diag_req`: four bytes, a sockid of 48, states, and a word that is not read.
 const TCP_REQUEST_LEN: usize = 60;
 /// The sequence number of every request; each dump has a netlink socket of its own.
@@ -124,6 +122,15 @@ pub enum RowError {
     /// Neither AF_INET nor AF_INET6.
     #[error("row of address family {0}")]
     Family(u8),
+}
+
+/// The family of a row; `None` when it cannot be a row.
+pub fn family(row: &[u8]) -> Option<Family> {
+    match row.first_chunk::<ROW_LEN>()?[0] {
+        AF_INET => Some(Family::V4),
+        AF_INET6 => Some(Family::V6),
+        _ => None,
+    }
 }
 
 /// Decodes the fixed part of a row and the attributes that belong to the socket itself.

@@ -3,6 +3,10 @@
 use netlink_packet_core::{
     NLM_F_DUMP_INTR, NLMSG_ALIGNTO, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
 };
+use netlink_packet_sock_diag::constants::SOCK_DIAG_BY_FAMILY;
+
+/// Type of a request of before Linux 3.3, and of the rows that answer it.
+pub const TCPDIAG_GETSOCK: u16 = 18;
 
 /// Length of a message header: length, type, flags, sequence, port id.
 pub const HEADER_LEN: usize = 16;
@@ -31,6 +35,8 @@ pub struct Framed<'a> {
     pub offset: usize,
     /// The table changed during the dump (`NLM_F_DUMP_INTR`): rows may be missing or doubled.
     pub interrupted: bool,
+    /// It answers a request of before Linux 3.3, whose dump covers both families.
+    pub covers_both: bool,
 }
 
 /// A message that does not fit into the bytes at hand, or claims an impossible length.
@@ -128,14 +134,15 @@ fn frame(rest: &[u8], offset: usize) -> Result<(Framed<'_>, usize), FramingError
         NLMSG_ERROR => Message::Error(errno(payload)),
         NLMSG_OVERRUN => Message::Overrun,
         NLMSG_NOOP => Message::Other,
-        // 20 is SOCK_DIAG_BY_FAMILY, 18 the older TCPDIAG_GETSOCK; both carry inet_diag_msg.
-        18 | 20 => Message::Row(payload),
+        // Both carry inet_diag_msg.
+        TCPDIAG_GETSOCK | SOCK_DIAG_BY_FAMILY => Message::Row(payload),
         _ => Message::Other,
     };
     let framed = Framed {
         message,
         offset,
         interrupted: flags & NLM_F_DUMP_INTR != 0,
+        covers_both: kind == TCPDIAG_GETSOCK,
     };
     Ok((framed, length))
 }

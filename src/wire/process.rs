@@ -36,10 +36,14 @@ pub fn unit(text: &[u8]) -> Option<Vec<u8>> {
         .map(|part| part.strip_prefix('_').unwrap_or(part).as_bytes().to_vec())
 }
 
+/// No file system has longer names, so no cgroup has.
+const NAME_LIMIT: usize = 255;
+
 fn is_unit(name: &str) -> bool {
-    [".service", ".scope", ".socket", ".mount", ".swap"]
-        .iter()
-        .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
+    name.len() <= NAME_LIMIT
+        && [".service", ".scope", ".socket", ".mount", ".swap"]
+            .iter()
+            .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
 }
 
 #[cfg(test)]
@@ -72,6 +76,7 @@ mod tests {
             ("0::/\n", None),
             ("0::/init.scope/.service\n", Some("init.scope")),
             ("nonsense", None),
+            (&format!("0::/{}.service\n", "a".repeat(300)), None),
         ] {
             assert_eq!(
                 unit(text.as_bytes()).as_deref(),

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, INET_DIAG_MD5SIG};
 
-use super::{inet_diag, netlink};
-use crate::model::{Family, Table};
+use super::{inet_diag, netlink, proc_net};
+use crate::model::Table;
 
 /// Replaces the same text or address by the same substitute, for one recording.
 #[derive(Debug, Default)]
@@ -62,7 +62,9 @@ impl Redactor {
     /// Replaces the addresses in a chunk of sock_diag messages.
     pub fn chunk(&mut self, chunk: &mut [u8]) {
         each_row(chunk, |row| {
-            if row.len() < inet_diag::ROW_LEN {
+            // Of what is no row nobody knows what it tells.
+            if row.len() < inet_diag::ROW_LEN || !matches!(row[0], AF_INET | AF_INET6) {
+                row.fill(0);
                 return;
             }
             for at in [8, 24] {
@@ -84,55 +86,26 @@ impl Redactor {
         });
     }
 
-    /// Replaces the addresses in the text of a `/proc/net` table of sockets; a line in which they
-    /// cannot be found is left out.
-    pub fn table(&mut self, text: &[u8], table: Table) -> Vec<u8> {
-        let mut lines = text.split_inclusive(|&byte| byte == b'\n');
-        let mut redacted = lines.next().unwrap_or_default().to_vec();
-        for line in lines {
-            if let Some(line) = self.line(line, table) {
-                redacted.extend(line);
-            }
+    /// A line of a `/proc/net` table of sockets with its addresses replaced. `None` for a line that
+    /// is neither a socket nor the heading, as nobody knows what such a line tells.
+    pub fn line(&mut self, line: &[u8], table: Table) -> Option<Vec<u8>> {
+        if proc_net::is_heading(line) {
+            return line.iter().all(is_of_heading).then(|| line.to_vec());
         }
-        redacted
-    }
-
-    fn line(&mut self, line: &[u8], table: Table) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(line).ok()?;
-        let mut redacted = text.to_owned();
-        let mut columns = text.split_ascii_whitespace().skip(1);
-        for _end in ["local", "remote"] {
-            let column = columns.next()?;
-            let (addr, port) = column.split_once(':')?;
-            let new = self.hex_addr(addr, table.family)?;
-            // Substitutes are as long as what they replace, so places stay the same.
-            let start = column.as_ptr().addr() - text.as_ptr().addr();
-            redacted.replace_range(start..start + column.len(), &format!("{new}:{port}"));
+        let socket = proc_net::socket(line, table).ok()?;
+        // Substitutes are as long as what they replace, so columns stay where they are.
+        let [slot, local, peer, rest] = pieces(line)?;
+        let mut redacted = slot.to_vec();
+        for (piece, end) in [(local, socket.local), (peer, socket.peer)] {
+            let colon = piece.iter().position(|&byte| byte == b':')?;
+            let (before, port) = piece.split_at(colon);
+            let blank = before.len() - before.trim_ascii_start().len();
+            redacted.extend_from_slice(&before[..blank]);
+            redacted.extend_from_slice(hex(self.addr(end.addr)).as_bytes());
+            redacted.extend_from_slice(port);
         }
-        Some(redacted.into_bytes())
-    }
-
-    fn hex_addr(&mut self, digits: &str, family: Family) -> Option<String> {
-        let word = |digits: &str| u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes);
-        let hex = |octets: &[u8; 4]| format!("{:08X}", u32::from_ne_bytes(*octets));
-        match family {
-            Family::V4 => {
-                let new = self.v4(Ipv4Addr::from(word(digits)?));
-                Some(hex(&new.octets()))
-            }
-            Family::V6 => {
-                let mut octets = [0; 16];
-                for (index, octets) in octets.chunks_exact_mut(4).enumerate() {
-                    octets.copy_from_slice(&word(digits.get(index * 8..index * 8 + 8)?)?);
-                }
-                let new = self.v6(Ipv6Addr::from(octets)).octets();
-                Some(
-                    new.chunks_exact(4)
-                        .filter_map(|octets| octets.first_chunk().map(hex))
-                        .collect(),
-                )
-            }
-        }
+        redacted.extend_from_slice(rest);
+        Some(redacted)
     }
 
     /// The substitute of an address. Wildcards and loopback say nothing of a machine and stay.
@@ -188,10 +161,71 @@ impl Redactor {
     }
 }
 
+/// An address as `/proc/net` writes it.
+fn hex(addr: IpAddr) -> String {
+    let words = |octets: &[u8]| {
+        octets
+            .chunks_exact(4)
+            .filter_map(<[u8]>::first_chunk)
+            .map(|word| format!("{:08X}", u32::from_ne_bytes(*word)))
+            .collect()
+    };
+    match addr {
+        IpAddr::V4(addr) => words(&addr.octets()),
+        IpAddr::V6(addr) => words(&addr.octets()),
+    }
+}
+
+/// The slot, the two ends and the rest of a line, with the blanks before them; `None` when the
+/// first or the last might hold an address of their own.
+fn pieces(line: &[u8]) -> Option<[&[u8]; 4]> {
+    let (slot, rest) = cut_column(line);
+    let (local, rest) = cut_column(rest);
+    let (peer, rest) = cut_column(rest);
+    let slot_is_number = slot
+        .trim_ascii_start()
+        .strip_suffix(b":")
+        .is_some_and(|number| number.iter().all(u8::is_ascii_digit));
+    let columns = rest
+        .split(u8::is_ascii_whitespace)
+        .filter(|column| !column.is_empty());
+    // State, queues and timer were read as such.
+    (slot_is_number && columns.skip(3).all(is_number)).then_some([slot, local, peer, rest])
+}
+
+/// The first column, with the blanks before it, and what follows it.
+fn cut_column(line: &[u8]) -> (&[u8], &[u8]) {
+    let blank = line.len() - line.trim_ascii_start().len();
+    let length = line[blank..].iter().position(u8::is_ascii_whitespace);
+    line.split_at(length.map_or(line.len(), |length| blank + length))
+}
+
+/// Whether a column behind the timer is a number, as all of the kernel's are; a pointer has
+/// sixteen digits.
+fn is_number(column: &[u8]) -> bool {
+    let digits = column.strip_prefix(b"-").unwrap_or(column);
+    digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whether a byte of the heading can be part of the kernel's, which has neither digits nor dots.
+fn is_of_heading(byte: &u8) -> bool {
+    byte.is_ascii_alphabetic() || byte.is_ascii_whitespace() || b"_->".contains(byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Protocol;
+    use crate::model::{Family, Protocol};
+    use proptest::prelude::*;
+
+    const V4: Table = Table {
+        protocol: Protocol::Tcp,
+        family: Family::V4,
+    };
+    const V6: Table = Table {
+        protocol: Protocol::Tcp,
+        family: Family::V6,
+    };
 
     fn message(attribute: u16) -> Vec<u8> {
         let mut body = vec![0; inet_diag::ROW_LEN];
@@ -224,18 +258,81 @@ mod tests {
         assert_eq!(socket.local.addr.to_string(), "10.0.0.1");
         assert_eq!(socket.peer.addr.to_string(), "127.0.0.1");
 
-        let v4 = Table {
-            protocol: Protocol::Tcp,
-            family: Family::V4,
-        };
         let addr = u32::from_ne_bytes([192, 0, 2, 7]);
-        let text = format!("  sl head\n   0: {addr:08X}:0016 00000000:0000 0A rest\nbad\n");
-        let redacted = String::from_utf8(redactor.table(text.as_bytes(), v4)).unwrap();
+        let rest = "0A 00000000:00000000 00:00000000 00000000  1000        0 7 1 0 100 -1\n";
+        let text = format!("   0: {addr:08X}:0016 00000000:0000 {rest}");
         let expected = u32::from_ne_bytes([10, 0, 0, 1]);
         assert_eq!(
-            redacted,
-            format!("  sl head\n   0: {expected:08X}:0016 00000000:0000 0A rest\n")
+            redactor.line(text.as_bytes(), V4).unwrap(),
+            format!("   0: {expected:08X}:0016 00000000:0000 {rest}").as_bytes()
         );
+    }
+
+    #[test]
+    fn a_v6_line_keeps_its_columns() {
+        let line = b"  12: B80D01200000000000000000 05000000:0016 x";
+        assert_eq!(Redactor::default().line(line, V6), None);
+        let addr: Ipv6Addr = "2001:db8::5".parse().unwrap();
+        let line = |addr: Ipv6Addr| {
+            let addr = hex(IpAddr::V6(addr));
+            format!("  12: {addr}:0016 {addr}:BEEF 01 00:00 00:00 0 0 0 7 1 ffff888000000000\n")
+        };
+        let redacted = Redactor::default().line(line(addr).as_bytes(), V6).unwrap();
+        let expected = line("fd00::1".parse().unwrap());
+        assert_eq!(String::from_utf8(redacted).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_line_that_may_hold_an_address_elsewhere_is_left_out() {
+        let good = "0: 0100007F:0016 070200C0:0016 01 00:00 00:00 0 0 0 7";
+        assert!(Redactor::default().line(good.as_bytes(), V4).is_some());
+        for line in [
+            "sl 192.0.2.7",
+            "sl 070200C0:0016",
+            "192.0.2.7: 0100007F:0016 070200C0:0016 01 00:00 00:00 0 0 0 7",
+            "0: 0100007F:0016 070200C0:0016 01 00:00 00:00 0 0 0 7 192.0.2.7",
+            "0: 0100007F:0016 070200C0:0016 01 00:00 00:00 0 0 0 7 070200C0:0016",
+            "0: 0100007F:0016 070200C0:0016 01 00:00 00:00 0 0 0 7 2001:db8::zz",
+            "0: 0100007F:0016 0000000070200C0:0016 01 00:00 00:00 0 0 0 7",
+            "0: 0100007F:0016 +70200C0:0016 01 00:00 00:00 0 0 0 7",
+            "0: 0100007F:0016 70200C0:0016 01 00:00 00:00 0 0 0 7",
+            "0: 0100007F:0016 \u{e9}70200C0:0016 01 00:00 00:00 0 0 0 7",
+            "0: \u{e9}:0016 0100007F:0016",
+            "0: 0100007F:0016",
+            "0:",
+            "",
+        ] {
+            assert_eq!(
+                Redactor::default().line(line.as_bytes(), V4),
+                None,
+                "{line}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(
+            line in "[ 0-9A-F:+\u{e9}\u{1f600}]{0,120}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            for table in [V4, V6] {
+                let _ = Redactor::default().line(line.as_bytes(), table);
+                let _ = Redactor::default().line(&bytes, table);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_stays_of_a_row_that_is_none() {
+        let row = [AF_INET, 1, 0, 0, 0, 22, 0, 22, 192, 0, 2, 7];
+        let mut other = message(2)[16..].to_vec();
+        other[0] = 1;
+        for body in [&row[..], &other] {
+            let mut chunk = netlink::framed(20, 0, 1, body);
+            Redactor::default().chunk(&mut chunk);
+            assert!(chunk[16..].iter().all(|&byte| byte == 0), "{chunk:?}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod group;
 mod summary;
 
 pub use ephemeral::{
-    Ask, Ephemeral, EphemeralSettings, Findings, Pool, PoolKey, PoolKind, Reuse, Severity,
-    Thresholds, TimeWaitReuse, Trend, Verdict,
+    Advice, Ask, Ephemeral, EphemeralSettings, Exposed, Findings, OwnerShare, Pool, PoolKey,
+    PoolKind, Reuse, Severity, Thresholds, TimeWaitReuse, Trend, Verdict, most_ports,
 };
 pub use group::{Group, GroupCounts, reading_order};
 pub use summary::Summary;

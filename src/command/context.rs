@@ -22,6 +22,10 @@ pub enum Finish {
     Done,
     /// Nothing matched, and only that was asked.
     NoMatch,
+    /// Ephemeral ports run short.
+    Warning,
+    /// Ephemeral ports have run out, or nearly.
+    Critical,
 }
 
 /// Why a run could not do its job.

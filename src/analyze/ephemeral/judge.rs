@@ -11,6 +11,10 @@ use super::severity::{Severity, Thresholds};
 use super::trend;
 use crate::model::{Endpoint, PortSet};
 
+/// What is left to destinations without a connection is a pool worth showing when at least one
+/// port in this many is taken from all of them.
+const TO_ALL: u32 = 20;
+
 /// Which pools are asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ask {
@@ -209,7 +213,8 @@ impl Ephemeral {
             source: None,
             destination: None,
         };
-        if ask.wants(&to_all) && !(common.blocked.is_empty() && common.presumed.is_empty()) {
+        let taken = common.blocked.len() + common.presumed.len();
+        if ask.wants(&to_all) && taken > 0 && taken >= common.capacity / TO_ALL {
             let mut pool = self.connect_pool(to_all, &Share::default(), common);
             pool.used = pool.blocked;
             pools.push(pool);

@@ -30,9 +30,11 @@
 //! Reads nothing: limits arrive in [`EphemeralSettings`].
 
 mod address_pools;
+mod advice;
 mod count;
 mod hash;
 mod judge;
+mod owners;
 mod pool;
 mod record;
 mod settings;
@@ -40,8 +42,10 @@ mod severity;
 mod trend;
 mod verdict;
 
+pub use advice::Advice;
 pub use count::Ephemeral;
 pub use judge::{Ask, Findings};
+pub use owners::{Exposed, OwnerShare, most_ports};
 pub use pool::{Pool, PoolKey, PoolKind, Trend};
 pub use settings::{EphemeralSettings, Reuse, TimeWaitReuse};
 pub use severity::{Severity, Thresholds};

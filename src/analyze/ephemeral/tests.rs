@@ -514,3 +514,113 @@ fn two_counts_tell_the_time_left() {
     assert_eq!(left(PoolKind::TcpConnect), Some(8.0));
     assert_eq!(left(PoolKind::TcpBind), Some(8.0));
 }
+
+fn helps(count: &Ephemeral, source: &str, destination: (&str, u16)) -> Vec<Advice> {
+    count.advice(&pool(count, source, destination))
+}
+
+#[test]
+fn advice_fits_the_cause() {
+    let well = twenty();
+    assert!(helps(&well, "127.0.0.1", SERVER).is_empty());
+
+    let mut waiting = twenty();
+    for port in connect_order(20) {
+        waiting.add(&time_wait(("10.0.0.9", port), ("10.0.0.5", 5432), 5000));
+    }
+    let advice = helps(&waiting, "10.0.0.9", ("10.0.0.5", 5432));
+    assert_eq!(advice[0], Advice::KeepOpen { time_wait: 20 });
+    assert_eq!(advice[1..3], [Advice::ReuseTimeWait, Advice::Spread]);
+
+    let mut leaking = twenty();
+    for port in connect_order(20) {
+        leaking.add(&row(State::CloseWait, ("10.0.0.9", port), SERVER));
+    }
+    let advice = helps(&leaking, "10.0.0.9", SERVER);
+    assert_eq!(advice[0], Advice::CloseLeaked { ports: 20 });
+
+    let mut bound = twenty();
+    for offset in [1, 3, 5, 7, 9, 11, 13, 15, 17, 19] {
+        bound.add(&established(("127.0.0.9", 40000 + offset), SERVER));
+    }
+    assert_eq!(helps(&bound, "127.0.0.1", SERVER)[0], Advice::BindNoPort);
+
+    let mut blocked = twenty();
+    for port in 40000..40010 {
+        blocked.add(&listener("0.0.0.0", port));
+    }
+    let advice = helps(&blocked, "127.0.0.1", SERVER);
+    assert!(advice.contains(&Advice::MoveBlockers { ports: 10 }));
+}
+
+#[test]
+fn a_wider_range_names_the_listeners_it_would_take_in() {
+    let mut count = Ephemeral::new(settings(40000, 40019, &[8, 40001]));
+    connect(&mut count, "127.0.0.1", SERVER, 20);
+    for port in [80, 15_432, 40_018, 60_000] {
+        count.add(&listener("0.0.0.0", port));
+    }
+    let advice = helps(&count, "127.0.0.1", SERVER);
+    let Some(Advice::Widen {
+        range,
+        listeners,
+        reserve,
+    }) = advice.last()
+    else {
+        panic!("{advice:?}");
+    };
+    assert_eq!((range.first(), range.last()), (10_240, 65_535));
+    assert_eq!(listeners.ranges(), "15432,60000");
+    assert_eq!(reserve.ranges(), "8,15432,40001,40018,60000");
+    assert_eq!(count.to_reserve().ranges(), "8,40001,40018");
+}
+
+#[test]
+fn listeners_inside_the_range_are_named_unless_reserved() {
+    let mut count = Ephemeral::new(settings(40000, 40019, &[40001]));
+    for (addr, port) in [
+        ("::1", 40005),
+        ("127.0.0.1", 40005),
+        ("::", 40001),
+        ("::", 80),
+    ] {
+        count.add(&Socket {
+            inode: 7,
+            ..listener(addr, port)
+        });
+    }
+    count.add(&row(State::BoundInactive, ("::1", 40009), ("::", 0)));
+    let exposed = count.exposed();
+    assert_eq!(exposed.len(), 1);
+    assert_eq!((exposed[0].port, exposed[0].addresses.len()), (40005, 2));
+    assert_eq!(exposed[0].inodes, [7, 7]);
+}
+
+#[test]
+fn sockets_of_a_pool_are_those_a_process_can_hold() {
+    let mut count = twenty();
+    let held = |inode: u64, socket: Socket| Socket { inode, ..socket };
+    count.add(&held(1, established(("127.0.0.1", 40000), SERVER)));
+    count.add(&time_wait(("127.0.0.1", 40002), SERVER, 5));
+    count.add(&held(2, listener("0.0.0.0", 40004)));
+    count.add(&held(3, listener("127.0.0.2", 40006)));
+    count.add(&held(4, udp(("127.0.0.1", 40000), SERVER)));
+    let sockets = |kind: PoolKind, source: Option<&str>, to: Option<(&str, u16)>| {
+        let mut found = count.sockets_of(&PoolKey {
+            kind,
+            source: source.map(|source| source.parse().unwrap()),
+            destination: to.map(|to| endpoint(to.0, to.1)),
+        });
+        found.sort();
+        found
+            .into_iter()
+            .map(|(inode, _)| inode)
+            .collect::<Vec<_>>()
+    };
+    let one = Some("127.0.0.1");
+    assert_eq!(sockets(PoolKind::TcpConnect, one, Some(SERVER)), [1]);
+    assert_eq!(sockets(PoolKind::TcpConnect, None, None), [2, 3]);
+    assert_eq!(sockets(PoolKind::TcpBind, one, None), [1, 2]);
+    assert_eq!(sockets(PoolKind::UdpBind, one, None), [4]);
+    assert_eq!(sockets(PoolKind::UdpAutobind, None, None), [4]);
+}

@@ -46,6 +46,14 @@ pub enum Error {
     /// The recording could not be made.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A file could not be written.
+    #[error("cannot write {}: {error}", terminal(path.as_os_str().as_bytes()))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -56,7 +64,8 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Filter(_) => 2,
-            Error::Host(_) | Error::Nothing(_) | Error::Record(_) | Error::Output(_) => 4,
+            Error::Host(_) | Error::Nothing(_) | Error::Record(_) => 4,
+            Error::File { .. } | Error::Output(_) => 4,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod cgroups;
 mod dump;
+mod files;
 mod holders;
 mod host;
 mod names;
@@ -16,6 +17,7 @@ pub mod terminal;
 mod visibility;
 
 pub use dump::Dump;
+pub use files::{LockedFile, replace_file};
 pub use holders::{Scan, scan_holders};
 pub use host::Host;
 pub use names::user_name;

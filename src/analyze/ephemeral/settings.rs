@@ -159,7 +159,7 @@ impl EphemeralSettings {
     /// first of the range on, and the others when none of those is left; `bind` of port 0 takes
     /// the others first.
     pub(super) const fn is_first_choice(&self, port: u16) -> bool {
-        port.wrapping_sub(self.range.first()) % 2 == 0
+        (port ^ self.range.first()) & 1 == 0
     }
 
     /// How many ports one search may miss: it goes in steps of two around a range that it cuts

@@ -1,9 +1,12 @@
 //! `portstat ephemeral`: count, judge, name the owners, tell.
 
 mod look;
+mod memory;
 mod owners;
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::thread;
 
 use self::look::Look;
@@ -11,9 +14,13 @@ use self::owners::Owners;
 use super::context::{Context, Error, Finish};
 use crate::analyze::{EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
+use crate::kernel::replace_file;
 use crate::render::Collection;
 use crate::render::ephemeral::{self as report, EphemeralReport, PoolNotes};
+use crate::render::escape::terminal;
 
+/// The collector runs as another user.
+const METRICS_MODE: u32 = 0o644;
 /// The `schema` of a report.
 const SCHEMA: &str = "portstat.ephemeral.v1";
 
@@ -38,8 +45,10 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
         Severity::Warning => Finish::Warning,
         Severity::Critical => Finish::Critical,
     };
-    let speaks = !plan.quiet || finish != Finish::Done;
-    if plan.report.is_none() || !speaks {
+    if let Some(path) = &plan.textfile {
+        write_metrics(context, plan, &look, &findings, path)?;
+    }
+    if plan.report.is_none() || !speaks(context, plan, findings.severity) {
         return Ok(finish);
     }
     let owners = find_owners(context, plan, &look, &findings);
@@ -56,6 +65,44 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
     let gaps = report.document.collection.gaps;
     context.warn_of_gaps(&gaps);
     Ok(finish)
+}
+
+/// Whether anything is to be printed.
+fn speaks(context: &mut Context, plan: &EphemeralPlan, severity: Severity) -> bool {
+    let alarm = severity >= Severity::Warning;
+    let Some(path) = &plan.state_file else {
+        return alarm || !plan.quiet;
+    };
+    let place = || terminal(path.as_os_str().as_bytes());
+    match memory::decide(path, severity.status(), plan.repeat) {
+        Ok(decision) => {
+            if let Some(warning) = decision.warning {
+                context.warn(format!("state file {}: {warning}", place()));
+            }
+            decision.speaks
+        }
+        Err(error) => {
+            context.warn(format!("state file {}: {error}", place()));
+            alarm || !plan.quiet
+        }
+    }
+}
+
+/// Writes metrics where the textfile collector finds them.
+fn write_metrics(
+    context: &Context,
+    plan: &EphemeralPlan,
+    look: &Look,
+    findings: &Findings,
+    path: &Path,
+) -> Result<(), Error> {
+    let report = assemble(context, plan, look, findings, &Owners::unasked());
+    let mut out = Vec::new();
+    report::prometheus(&mut out, &report);
+    replace_file(path, &out, METRICS_MODE).map_err(|error| Error::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Looks once, or twice for the time between.

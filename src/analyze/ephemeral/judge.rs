@@ -97,28 +97,14 @@ impl Ephemeral {
         if ask.destination.is_none() {
             addresses.add_to(&mut pools, |source| ask.wants_source(source), ask.source);
         }
-        for pool in &mut pools {
-            pool.severity = thresholds.judge(pool.percent());
-        }
-        pools.sort_by(worst_first);
-        let worst = PoolKind::ALL
-            .into_iter()
-            .filter_map(|kind| {
-                let pool = pools.iter().find(|pool| pool.key.kind == kind)?;
-                Some((kind, pool.percent()))
-            })
-            .collect();
-        let severity = match pools.first() {
-            Some(pool) => pool.severity,
-            // Nothing is used; but there may be nothing to use either.
-            None => thresholds.judge(percent(common.capacity, common.capacity)),
-        };
-        pools.truncate(top);
-        Findings {
-            severity,
+        let mut findings = Findings {
+            severity: Severity::Ok,
             pools,
-            worst,
-        }
+            worst: Vec::new(),
+        };
+        findings.rank(common.capacity, thresholds);
+        findings.pools.truncate(top);
+        findings
     }
 
     /// Puts the time left into findings, from an earlier count, `seconds` ago.
@@ -256,6 +242,28 @@ impl Ephemeral {
             severity: Severity::Ok,
             trend,
         }
+    }
+}
+
+impl Findings {
+    /// Judges its pools and sorts them.
+    pub(super) fn rank(&mut self, capacity: u32, thresholds: Thresholds) {
+        for pool in &mut self.pools {
+            pool.severity = thresholds.judge(pool.percent());
+        }
+        self.pools.sort_by(worst_first);
+        self.worst = PoolKind::ALL
+            .into_iter()
+            .filter_map(|kind| {
+                let pool = self.pools.iter().find(|pool| pool.key.kind == kind)?;
+                Some((kind, pool.percent()))
+            })
+            .collect();
+        self.severity = match self.pools.first() {
+            Some(pool) => pool.severity,
+            // Nothing is used; but there may be nothing to use either.
+            None => thresholds.judge(percent(capacity, capacity)),
+        };
     }
 }
 

@@ -38,6 +38,7 @@ mod owners;
 mod pool;
 mod record;
 mod settings;
+mod settle;
 mod severity;
 mod trend;
 mod verdict;

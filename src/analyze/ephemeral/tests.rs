@@ -624,3 +624,26 @@ fn sockets_of_a_pool_are_those_a_process_can_hold() {
     assert_eq!(sockets(PoolKind::UdpBind, one, None), [4]);
     assert_eq!(sockets(PoolKind::UdpAutobind, None, None), [4]);
 }
+
+#[test]
+fn asking_about_doubtful_ports_settles_them() {
+    let mut count = twenty();
+    connect(&mut count, "127.0.0.1", SERVER, 2);
+    for offset in [1, 3, 5] {
+        count.add(&established(("127.0.0.9", 40000 + offset), SERVER));
+    }
+    count.add(&listener("0.0.0.0", 40019));
+    let mut findings = all(&count);
+    let key = pool(&count, "127.0.0.1", SERVER).key;
+    assert_eq!(count.doubtful(&key), [40001, 40003, 40005]);
+    count.settle(&mut findings, &key, (1, 2), Thresholds::DEFAULT);
+    let settled = |findings: &Findings| {
+        let pool = findings.pools.iter().find(|pool| pool.key == key).unwrap();
+        (pool.free_min, pool.free, pool.free_max)
+    };
+    assert_eq!(settled(&findings), (15, 15, 15));
+    count.settle_full(&mut findings, &key, Thresholds::DEFAULT);
+    assert_eq!(settled(&findings), (0, 0, 0));
+    assert_eq!(findings.severity, Severity::Critical);
+    assert_eq!(findings.pools[0].key, key);
+}

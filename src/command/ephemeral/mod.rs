@@ -3,6 +3,7 @@
 mod look;
 mod memory;
 mod owners;
+mod probe;
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -39,7 +40,11 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
     let settings = context
         .ephemeral_settings()
         .map_err(|gap| Error::Nothing(gap.to_string()))?;
-    let (look, findings) = look(context, plan, &settings)?;
+    let (look, mut findings) = look(context, plan, &settings)?;
+    let probed = plan
+        .probe
+        .then(|| probe::probe(context, &look, &mut findings, plan.thresholds));
+    findings.pools.truncate(plan.top);
     let finish = match findings.severity {
         Severity::Ok | Severity::Notice => Finish::Done,
         Severity::Warning => Finish::Warning,
@@ -52,7 +57,10 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
         return Ok(finish);
     }
     let owners = find_owners(context, plan, &look, &findings);
-    let report = assemble(context, plan, &look, &findings, &owners);
+    let report = EphemeralReport {
+        probe: probed,
+        ..assemble(context, plan, &look, &findings, &owners)
+    };
     let mut out = Vec::new();
     match plan.report {
         None => {}
@@ -111,7 +119,11 @@ fn look(
     plan: &EphemeralPlan,
     settings: &EphemeralSettings,
 ) -> Result<(Look, Findings), Error> {
-    let judged = |look: &Look| look.ephemeral.judge(&plan.ask, plan.thresholds, plan.top);
+    let judged = |look: &Look| {
+        // What a probe finds may bring any pool to the top.
+        let top = if plan.probe { usize::MAX } else { plan.top };
+        look.ephemeral.judge(&plan.ask, plan.thresholds, top)
+    };
     let first = Look::at(context, settings)?;
     let Some(interval) = plan.sample else {
         let findings = judged(&first);

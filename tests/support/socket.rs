@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{BindToDevice, Ipv6V6Only};
@@ -31,6 +31,18 @@ pub fn open(kind: SockType, ip: IpAddr) -> OwnedFd {
         IpAddr::V6(_) => AddressFamily::Inet6,
     };
     nix::sys::socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap()
+}
+
+/// A new MPTCP socket for IPv4.
+pub fn open_mptcp() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: socket takes no pointers.
+    let fd = unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_MPTCP) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: The descriptor was just opened and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Binds; the error when the address is taken.

@@ -185,6 +185,8 @@ fn pool(value: &Value) -> Pool {
     let dport = value["dport"].as_u64();
     let keys = (src.is_some(), dst.is_some(), dport.is_some());
     let expected = match &kind[..] {
+        // What is left to every destination that has no connection yet.
+        "tcp-connect" if src.is_none() => (false, false, false),
         "tcp-connect" => (true, true, true),
         "tcp-bind" | "udp-bind" => (true, false, false),
         "udp-autobind" => (false, false, false),

@@ -109,7 +109,8 @@ fn check_commands(commands: &[Vec<String>]) {
             let folder = tempfile::tempdir().unwrap();
             let ran = run(command, host, &folder);
             assert_eq!(ran.code, code, "{command:?} on {host}: {}", ran.stderr);
-            let quiet = code == 0 && command.contains(&"--quiet".to_owned());
+            let has = |flag: &str| command.iter().any(|word| word == flag);
+            let quiet = has("--textfile") || (code == 0 && has("--quiet"));
             assert_eq!(ran.stdout.is_empty(), quiet, "{command:?} on {host}");
         }
     }

@@ -75,7 +75,7 @@ fn sample(line: &str) -> (&str, Sample) {
         rest = &rest[1..];
     }
     // Neither a process nor another machine has a series of its own.
-    for label in ["pid", "comm", "dst", "peer", "addr", "dport"] {
+    for label in ["pid", "comm", "src", "dst", "dport", "peer"] {
         assert!(!labels.contains_key(label), "{line}");
     }
     // The value is all there is: no timestamp.

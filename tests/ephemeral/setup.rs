@@ -56,7 +56,8 @@ pub fn asked_with(src: IpAddr, dst: SocketAddr, args: &[&str]) -> Pool {
 #[track_caller]
 pub fn free_to_bind(kind: &str, src: Option<IpAddr>) -> RangeInclusive<u64> {
     let src = src.map(|ip| ip.to_string());
-    let question: Vec<&str> = src.iter().flat_map(|src| ["--src", src]).collect();
+    let mut question = vec!["--top", "1000"];
+    question.extend(src.iter().flat_map(|src| ["--src", src]));
     let report = report(&question);
     match report.find(kind, src.as_deref(), None) {
         Some(pool) => pool.free_min..=pool.free_max,

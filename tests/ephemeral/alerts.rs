@@ -247,9 +247,9 @@ fn without_rights_the_percentages_are_the_same() {
 #[test]
 fn a_recording_is_judged_as_it_was() {
     with_twenty_ports(|server| {
-        let connections = server.dial_many(14, Source::Any, local(S));
+        let connections = server.dial_many(17, Source::Any, local(S));
         let (_holder, _servers) = given_to(b"pgbouncer", connections);
-        let _held = server.dial_many(3, Source::Held(host(9)), local(S2));
+        let _held = server.dial_many(1, Source::Held(host(9)), local(S2));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recording");
         let path = path.to_str().unwrap();

@@ -1,7 +1,7 @@
 //! What cannot be asked, and what cannot be answered.
 
 use crate::support::portstat::{self, Ran};
-use crate::support::recording::Recording;
+use crate::support::recording::{Recording, dump};
 
 #[track_caller]
 fn ephemeral(args: &[&str]) -> Ran {
@@ -67,17 +67,55 @@ fn help_is_no_alarm() {
     }
 }
 
-#[test]
-fn what_cannot_be_read_is_unknown() {
-    let nothing = Recording::empty();
+/// Insists that a recording of which too much is missing is UNKNOWN, in every format.
+#[track_caller]
+fn check_unknown(recording: &Recording) {
+    let from = ["--from", recording.path()];
     for format in ["human", "json", "nagios", "prometheus"] {
-        let ran = ephemeral(&["--from", nothing.path(), "--format", format]).exited(3);
+        let ran = ephemeral(&[&from[..], &["--format", format]].concat()).exited(3);
         assert_ne!(ran.stderr, "", "{format}");
+        match format {
+            "json" => assert_eq!(ran.json()["status"], "unknown"),
+            "nagios" => {
+                let text = ran.text();
+                assert!(text.starts_with("PORTS UNKNOWN - "), "{text}");
+                assert_eq!(text.lines().count(), 1, "{text}");
+            }
+            _ => assert!(!ran.text().contains("worst_ratio{"), "{}", ran.text()),
+        }
     }
-    let ran = ephemeral(&["--from", nothing.path(), "--format", "nagios"]).exited(3);
-    assert!(ran.text().starts_with("PORTS UNKNOWN - "), "{}", ran.text());
-    let ran = ephemeral(&["--from", nothing.path(), "--quiet"]).exited(3);
+    let ran = ephemeral(&[&from[..], &["--quiet"]].concat()).exited(3);
     assert_ne!((ran.text(), &ran.stderr[..]), ("", ""));
+}
+
+#[test]
+fn without_a_range_nothing_can_be_told() {
+    check_unknown(&Recording::empty().with("diag/tcp.nlmsg", [dump(&[]), dump(&[])].concat()));
+}
+
+#[test]
+fn a_damaged_range_is_none() {
+    check_unknown(
+        &Recording::empty()
+            .with("diag/tcp.nlmsg", [dump(&[]), dump(&[])].concat())
+            .with("proc/sys/net/ipv4/ip_local_port_range", "many\tmore\n"),
+    );
+}
+
+#[test]
+fn without_sockets_nothing_can_be_told() {
+    check_unknown(
+        &Recording::empty()
+            .with("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n")
+            .with_folder("diag"),
+    );
+}
+
+#[test]
+fn what_is_no_recording_is_unknown() {
+    // It is the argument that is wrong.
+    let nothing = Recording::empty();
+    check_refused(&["--from", nothing.path()]);
     let ran = ephemeral(&["--from", "/nonexistent/recording"]).exited(3);
     assert!(
         ran.stderr.contains("/nonexistent/recording"),

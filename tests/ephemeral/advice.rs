@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use crate::report::{Report, report};
 use crate::setup::{S, host, local, with_twenty_ports};
-use crate::support::dial::{Connection, Server, Source};
+use crate::support::dial::{Connection, Server, Source, reset};
 use crate::support::namespace::sysctl;
 use crate::support::portstat::{self, Ran};
 use crate::support::socket::{CLOSE_WAIT, await_state, bind, listen, open};
+use crate::support::waiting::wait_until;
 
 /// Insists that the worst pool is of a kind, that each of the words is in some advice on it or on
 /// one that is as bad, and that people are told the same.
@@ -137,23 +138,30 @@ fn sampled(mut meanwhile: impl FnMut()) -> Report {
 #[test]
 fn two_samples_tell_when_it_will_be_full() {
     with_twenty_ports(|server| {
-        let mut held = server.dial_many(2, Source::Any, local(S));
+        let _held = server.dial_many(2, Source::Any, local(S));
         let until_full = |report: &Report| {
             let pools = report.document["netns"][0]["pools"].as_array().unwrap();
             let is_it = |pool: &&Value| pool["pool"] == "tcp-connect" && pool["dport"] == S;
-            pools.iter().find(is_it).unwrap()["seconds_to_full"].clone()
+            pools.iter().find(is_it).unwrap()["seconds_to_full"].as_f64()
         };
-        assert_eq!(until_full(&sampled(|| ())), Value::Null);
-        let found = sampled(|| {
-            if held.len() < 15 {
-                held.extend(server.dial_many(1, Source::Any, local(S)));
-            }
+        assert_eq!(until_full(&sampled(|| ())), None);
+        // On a machine that is busy enough all of it may happen before the first look.
+        let mut seconds = None;
+        wait_until("two different samples", || {
+            let mut more = Vec::new();
+            let found = sampled(|| {
+                if more.len() < 13 {
+                    more.extend(server.dial_many(1, Source::Any, local(S)));
+                }
+            });
+            seconds = until_full(&found);
+            more.into_iter().for_each(reset);
+            seconds.is_some()
         });
-        let seconds = until_full(&found).as_f64();
+        // Five remain, or a few more, and ten or so came in a second.
         assert!(
-            seconds.is_some_and(|seconds| 0.0 < seconds && seconds < 20.0),
-            "{}",
-            found.document
+            seconds.unwrap() > 0.0 && seconds.unwrap() < 20.0,
+            "{seconds:?}"
         );
     });
 }

@@ -19,7 +19,7 @@ use crate::support::population::Random;
 use crate::support::socket::{bind, listen, open, set_v6only};
 
 /// As many rounds as fit, but never fewer nor more.
-const ROUNDS: RangeInclusive<usize> = 40..=400;
+const ROUNDS: RangeInclusive<usize> = 20..=400;
 const TIME: Duration = Duration::from_secs(8);
 
 /// One round: sockets at random in a range of their own, which later rounds are not concerned by.

@@ -1,30 +1,14 @@
 //! What is an alarm and what is not, and to whom it points.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::process;
 
 use crate::report::{Owner, Report, report};
-use crate::setup::{ALL, FIRST, LAST, S, S2, asked, host, local, with_twenty_ports};
-use crate::support::dial::{Connection, Server, Source, set_port_range, take_port};
-use crate::support::holder::{Holder, without_rights};
+use crate::setup::{ALL, FIRST, LAST, S, S2, asked, given_to, host, local, with_twenty_ports};
+use crate::support::dial::{Server, Source, set_port_range, take_port};
+use crate::support::holder::without_rights;
 use crate::support::namespace::in_namespace;
 use crate::support::population::raise_descriptor_limit;
 use crate::support::portstat::{self, Ran};
-
-/// Hands the clients of some connections over to a process of that name; the servers' ends are
-/// returned.
-fn given_to(name: &[u8], connections: Vec<Connection>) -> (Holder, Vec<std::os::fd::OwnedFd>) {
-    let fds: Vec<BorrowedFd<'_>> = connections
-        .iter()
-        .map(|connection| connection.client.as_fd())
-        .collect();
-    let holder = Holder::named(name, &fds);
-    let servers = connections
-        .into_iter()
-        .map(|connection| connection.server)
-        .collect();
-    (holder, servers)
-}
 
 /// What portstat prints for people.
 #[track_caller]

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use std::os::fd::AsFd;
-
 use crate::report::report;
-use crate::setup::{S, local, with_twenty_ports};
+use crate::setup::{S, given_to, local, with_twenty_ports};
 use crate::support::dial::Source;
-use crate::support::holder::Holder;
 use crate::support::portstat;
 
 /// A value of the performance data.
@@ -142,21 +139,33 @@ fn the_percentage_is_the_one_of_the_report() {
     });
 }
 
-#[test]
-fn a_process_name_forges_no_performance_data() {
+/// Insists that a process with that name, the only one with ports, adds nothing to the line but
+/// its name.
+#[track_caller]
+fn check_name(name: &[u8]) {
     with_twenty_ports(|server| {
-        for name in [&b"a|x=1;2;3 'b"[..], b"a\n|x=99%", b"'|\x1b[2J"] {
-            let connections = server.dial_many(20, Source::Any, local(S));
-            let fds: Vec<_> = connections.iter().map(|one| one.client.as_fd()).collect();
-            let holder = Holder::named(name, &fds);
-            let (words, data) = line(2, &[]);
-            assert!(!words.contains(|c: char| c.is_control()), "{words:?}");
-            assert!(!data.contains_key("x"), "{data:?}");
-            assert_eq!(data["worst_pct"].value, 100.0);
-            drop(holder);
-            connections
-                .into_iter()
-                .for_each(crate::support::dial::reset);
-        }
+        let connections = server.dial_many(20, Source::Any, local(S));
+        let (holder, _servers) = given_to(name, connections);
+        let (words, data) = line(2, &[]);
+        assert!(!words.contains(|c: char| c.is_control()), "{words:?}");
+        assert!(words.contains(&format!("[{}]", holder.pid())), "{words}");
+        let labels: Vec<&str> = data.keys().map(String::as_str).collect();
+        assert_eq!(labels, ["used", "worst_pct"]);
+        assert_eq!(data["worst_pct"].value, 100.0);
     });
+}
+
+#[test]
+fn a_process_name_begins_no_performance_data() {
+    check_name(b"a|x=1;2;3 'b");
+}
+
+#[test]
+fn a_process_name_begins_no_line() {
+    check_name(b"a\n|x=99%");
+}
+
+#[test]
+fn a_process_name_clears_no_screen() {
+    check_name(b"'|\x1b[2J");
 }

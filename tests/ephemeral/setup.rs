@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::SockType;
 
 use crate::report::{Pool, report};
-use crate::support::dial::{Server, Source, dial, fill, set_port_range, take_port};
+use crate::support::dial::{Connection, Server, Source, dial, fill, set_port_range, take_port};
+use crate::support::holder::Holder;
 use crate::support::namespace::in_namespace;
 
 /// The ports there are, and how many.
@@ -34,6 +36,21 @@ pub fn host(last: u8) -> IpAddr {
 /// `127.0.0.1:PORT`.
 pub fn local(port: u16) -> SocketAddr {
     SocketAddr::new(host(1), port)
+}
+
+/// Hands the clients of some connections over to a process of that name; the servers' ends are
+/// returned.
+pub fn given_to(name: &[u8], connections: Vec<Connection>) -> (Holder, Vec<OwnedFd>) {
+    let fds: Vec<BorrowedFd<'_>> = connections
+        .iter()
+        .map(|connection| connection.client.as_fd())
+        .collect();
+    let holder = Holder::named(name, &fds);
+    let servers = connections
+        .into_iter()
+        .map(|connection| connection.server)
+        .collect();
+    (holder, servers)
 }
 
 /// What portstat says of connects from `src` to `dst`.

@@ -45,13 +45,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Args, Environment, Plan};
+use cli::{Args, Command, Environment, Plan};
 use command::{Error, Finish};
 use render::escape::message;
 
+/// What `ephemeral` ends with when it cannot tell: a monitor takes 1 and 2 for alarms.
+const UNKNOWN: u8 = 3;
+
 /// Runs the command line `args`, of which the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let args = match Args::try_parse_from(&args) {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too, and may meet a closed pipe.
@@ -61,20 +65,30 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             } else {
                 error.print()
             };
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::from(match error.exit_code() {
+                0 => 0,
+                _ if cli::means_ephemeral(args) => UNKNOWN,
+                code => u8::try_from(code).unwrap_or(2),
+            });
         }
     };
+    let ephemeral = matches!(args.command, Some(Command::Ephemeral(_)));
     let outcome = Plan::new(args, &Environment::current())
         .map_err(Error::from)
         .and_then(command::run);
     match outcome {
         Ok(Finish::Done) => ExitCode::SUCCESS,
-        Ok(Finish::NoMatch) => ExitCode::from(1),
+        Ok(Finish::NoMatch | Finish::Warning) => ExitCode::from(1),
+        Ok(Finish::Critical) => ExitCode::from(2),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             let text = message(&error.to_string());
             let _ = writeln!(std::io::stderr(), "portstat: {text}");
-            ExitCode::from(error.exit_code())
+            ExitCode::from(if ephemeral {
+                UNKNOWN
+            } else {
+                error.exit_code()
+            })
         }
     }
 }

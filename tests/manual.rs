@@ -202,10 +202,11 @@ fn manual_and_readme_have_every_exit_code() {
         &["--no-such-flag"],
         &["-t", "no filter"],
         &["-t", "--from=/dev/null/nowhere"],
+        &["ephemeral", "--no-such-flag"],
     ] {
         codes.insert(run(args).status.code().unwrap().to_string());
     }
-    assert_eq!(codes.len(), 4);
+    assert_eq!(codes.len(), 5);
     let items = Page::read().below("Sh", "EXIT STATUS").items();
     assert_same("exit codes", &items.marked("It"), &codes);
 
@@ -281,6 +282,22 @@ fn the_manual_has_every_key_of_json() {
     }
     let told = Page::read().below("Ss", "JSON").marked("Va");
     assert_same("keys of JSON", &told, &found);
+}
+
+#[test]
+fn the_manual_has_every_key_of_the_report_on_ephemeral_ports() {
+    let report = run(&["ephemeral", "--json", "--from=fixtures/hosts/busy-client"]);
+    let mut report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    report.as_object_mut().unwrap().remove("collection");
+    let mut found = Words::new();
+    keys(&report, &mut found);
+    assert!(found.contains("free_max") && found.contains("seconds_to_full"));
+    let mut told = Page::read().below("Ss", "ephemeral").marked("Va");
+    // Without a report there is a reason; ports by listeners have their addresses.
+    for key in ["collection", "reason", "addresses", "port"] {
+        assert!(told.remove(key), "{key}");
+    }
+    assert_same("keys of the report", &told, &found);
 }
 
 #[test]

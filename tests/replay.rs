@@ -25,6 +25,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
         &["-tuape", "--format", "table", "--color", "always"],
     ),
     ("summary", &["-s"]),
+    ("ephemeral", &["ephemeral"]),
+    ("ephemeral-json", &["ephemeral", "--json"]),
+    ("ephemeral-nagios", &["ephemeral", "--format", "nagios"]),
+    (
+        "ephemeral-prometheus",
+        &["ephemeral", "--format", "prometheus"],
+    ),
     ("json", &["-tuape", "--json"]),
     ("jsonl", &["-tuap", "--format", "jsonl"]),
     ("csv", &["-tuap", "--format", "csv"]),

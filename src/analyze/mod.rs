@@ -6,6 +6,9 @@ mod ephemeral;
 mod group;
 mod summary;
 
-pub use ephemeral::{Ephemeral, EphemeralSettings, FullestPool, Severity, Verdict};
+pub use ephemeral::{
+    Advice, Ask, Ephemeral, EphemeralSettings, Exposed, Findings, OwnerShare, Pool, PoolKey,
+    PoolKind, Reuse, Severity, Thresholds, TimeWaitReuse, Trend, Verdict, most_ports,
+};
 pub use group::{Group, GroupCounts, reading_order};
 pub use summary::Summary;

@@ -1,10 +1,12 @@
 //! What is accepted: flags as in ss, a filter, subcommands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::ephemeral::EphemeralArgs;
 use crate::render::{Column, UnknownColumn};
 
 const EXAMPLES: &str = "\
@@ -16,6 +18,7 @@ Examples:
   portstat -t state time-wait   connections waiting out their end
   portstat -q -tl sport = :80   exit 0 when something listens on port 80, else 1
   portstat -tlnp --json         the same for a program
+  portstat ephemeral            whether ephemeral ports are running out
   portstat record DIR           keep what is there now …
   portstat --from DIR -tanp     … and look at it later, anywhere
 
@@ -24,7 +27,8 @@ sport, dport, src, dst with = != < <= > >=, and, or, not, parentheses.
 
 Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
 CAP_DAC_READ_SEARCH.
-Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 nothing could be read.
+Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 nothing could be read;
+of ephemeral 0 ok, 1 warning, 2 critical, 3 unknown.
 
 See portstat(1).";
 
@@ -159,6 +163,8 @@ pub struct ListArgs {
 /// Commands other than the listing.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum Command {
+    /// Tell whether ephemeral ports are running out, where, and because of whom
+    Ephemeral(EphemeralArgs),
     /// Save what is read of this machine, for --from
     Record(RecordArgs),
     /// Print completions for a shell
@@ -179,6 +185,14 @@ pub struct RecordArgs {
     pub redact: bool,
 }
 
+/// Whether arguments that make no sense were meant for `ephemeral`, whose exit codes are its own.
+pub fn means_ephemeral(args: impl IntoIterator<Item = OsString>) -> bool {
+    Args::command()
+        .ignore_errors(true)
+        .try_get_matches_from(args)
+        .is_ok_and(|matches| matches.subcommand_name() == Some("ephemeral"))
+}
+
 /// `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
@@ -194,6 +208,12 @@ pub enum FormatArg {
     Jsonl,
     /// RFC 4180
     Csv,
+    /// Report for people, of `ephemeral`
+    Human,
+    /// Line with performance data, of `ephemeral`
+    Nagios,
+    /// Metrics, of `ephemeral`
+    Prometheus,
 }
 
 /// `--color`.
@@ -268,7 +288,6 @@ impl FromStr for SortBy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

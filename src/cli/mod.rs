@@ -2,7 +2,9 @@
 //! this environment ([`plan`]).
 
 pub mod args;
+pub mod ephemeral;
 pub mod plan;
 
-pub use args::{Args, Command};
+pub use args::{Args, Command, means_ephemeral};
+pub use ephemeral::{EphemeralPlan, ReportFormat};
 pub use plan::{Environment, Format, ListPlan, Output, Plan, UsageError};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::{
     Args, ColorArg, Command, FormatArg, ListArgs, RecordArgs, Seconds, ShellArg, SortBy,
 };
+use super::ephemeral::EphemeralPlan;
 use crate::collect::Method;
 use crate::kernel::{HolderMethod, terminal};
 use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
@@ -65,6 +66,8 @@ pub enum Job {
     Summary(ListPlan),
     /// A list of sockets.
     List(ListPlan),
+    /// Whether ephemeral ports are running out.
+    Ephemeral(EphemeralPlan),
     /// Save what is read.
     Record(RecordArgs),
     /// Completions.
@@ -149,6 +152,9 @@ pub enum UsageError {
     /// An interval that is none.
     #[error("-c: {0}")]
     Interval(String),
+    /// A format of reports for a listing.
+    #[error("human, nagios and prometheus are formats of ephemeral")]
+    ReportFormat,
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),
@@ -157,10 +163,14 @@ pub enum UsageError {
 impl Plan {
     /// Resolves arguments against an environment.
     pub fn new(args: Args, environment: &Environment) -> Result<Plan, UsageError> {
-        let output = output(&args, environment);
+        let output = output(&args, environment)?;
         let method = method(environment)?;
         let holder_method = holder_method(environment)?;
         let job = match args.command {
+            Some(Command::Ephemeral(ephemeral)) => {
+                only_defaults(&args.list, "ephemeral")?;
+                Job::Ephemeral(EphemeralPlan::new(ephemeral, &args.global, output)?)
+            }
             Some(Command::Record(record)) => {
                 only_defaults(&args.list, "record")?;
                 Job::Record(record)
@@ -199,7 +209,7 @@ fn only_defaults(list: &ListArgs, command: &'static str) -> Result<(), UsageErro
     }
 }
 
-fn output(args: &Args, environment: &Environment) -> Output {
+fn output(args: &Args, environment: &Environment) -> Result<Output, UsageError> {
     let format = match args.global.format {
         _ if args.global.json => Format::Json,
         FormatArg::Auto if environment.terminal => Format::Table,
@@ -208,13 +218,17 @@ fn output(args: &Args, environment: &Environment) -> Output {
         FormatArg::Json => Format::Json,
         FormatArg::Jsonl => Format::Jsonl,
         FormatArg::Csv => Format::Csv,
+        FormatArg::Human | FormatArg::Nagios | FormatArg::Prometheus => match args.command {
+            Some(Command::Ephemeral(_)) => Format::Table,
+            _ => return Err(UsageError::ReportFormat),
+        },
     };
     let colored = match args.global.color {
         ColorArg::Always => true,
         ColorArg::Never => false,
         ColorArg::Auto => environment.terminal && !environment.no_color,
     };
-    Output {
+    Ok(Output {
         format,
         paint: if colored {
             Paint::Colored
@@ -223,7 +237,7 @@ fn output(args: &Args, environment: &Environment) -> Output {
         },
         width: environment.width,
         header: !args.list.no_header,
-    }
+    })
 }
 
 fn method(environment: &Environment) -> Result<Method, UsageError> {
@@ -462,7 +476,7 @@ mod tests {
                 no_color,
                 ..Environment::default()
             };
-            output(&args, &environment).paint
+            output(&args, &environment).unwrap().paint
         };
         assert_eq!(paint(&[], true, false), Paint::Colored);
         assert_eq!(paint(&[], true, true), Paint::Plain);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::analyze::EphemeralSettings;
+use crate::analyze::{EphemeralSettings, Reuse, TimeWaitReuse};
 use crate::cli::plan::UsageError;
 use crate::collect::{CollectError, Method};
 use crate::filter::FilterError;
@@ -22,6 +22,10 @@ pub enum Finish {
     Done,
     /// Nothing matched, and only that was asked.
     NoMatch,
+    /// Ephemeral ports run short.
+    Warning,
+    /// Ephemeral ports have run out, or nearly.
+    Critical,
 }
 
 /// Why a run could not do its job.
@@ -42,6 +46,14 @@ pub enum Error {
     /// The recording could not be made.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A file could not be written.
+    #[error("cannot write {}: {error}", terminal(path.as_os_str().as_bytes()))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -52,7 +64,8 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Filter(_) => 2,
-            Error::Host(_) | Error::Nothing(_) | Error::Record(_) | Error::Output(_) => 4,
+            Error::Host(_) | Error::Nothing(_) | Error::Record(_) => 4,
+            Error::File { .. } | Error::Output(_) => 4,
         }
     }
 
@@ -154,7 +167,24 @@ impl Context {
             .ok()
             .and_then(|text| sysctl::port_list(&text).ok())
             .unwrap_or_default();
-        Ok(EphemeralSettings::new(range, reserved))
+        Ok(EphemeralSettings::new(range, reserved).with_reuse(self.time_wait_reuse()))
+    }
+
+    /// What becomes of TIME-WAIT; the kernel's defaults where a file is not there, as on kernels
+    /// that lack the sysctl.
+    fn time_wait_reuse(&self) -> TimeWaitReuse {
+        let number = |name: &str| {
+            let text = self.host.read(&format!("proc/sys/net/ipv4/{name}")).ok()?;
+            sysctl::number(&text).ok()
+        };
+        let default = TimeWaitReuse::DEFAULT;
+        TimeWaitReuse {
+            reuse: number("tcp_tw_reuse")
+                .and_then(Reuse::from_number)
+                .unwrap_or(default.reuse),
+            delay_ms: number("tcp_tw_reuse_delay").unwrap_or(default.delay_ms),
+            timestamps: number("tcp_timestamps") != Some(0),
+        }
     }
 
     /// A document about this host, its collection still to be filled in.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error};
-use super::hold::{Hold, count_connections};
+use super::hold::{Hold, whole_verdict};
 use super::list::Remarks;
 use super::request::sees_all_connections;
 use super::stream::Writer;
@@ -52,9 +52,12 @@ impl<'a> Held<'a> {
         kept.sort_by_table();
 
         let is_table = plan.output.format == Format::Table;
+        // A document and a sorted list tell what they can without reading more.
         let verdict = match (counts.ephemeral, settings) {
+            (counted, Some(settings)) if is_table => {
+                whole_verdict(context, request, counted, settings)
+            }
             (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
-            (_, Some(settings)) if is_table => count_connections(context, settings),
             _ => None,
         };
         // Only a table has a place for what is now missing.

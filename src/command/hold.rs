@@ -3,7 +3,7 @@
 use std::io;
 
 use super::context::Context;
-use super::request::connection_tables;
+use super::request::{all_tables, missing_tables, sees_whole_tables};
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::model::{DetailSet, Socket, StateSet};
@@ -74,19 +74,29 @@ impl Receiver for Hold<'_> {
     }
 }
 
-/// Counts the connections of a host whose listing does not show them all; `None` when they cannot
-/// be read.
-pub(super) fn count_connections(context: &Context, settings: EphemeralSettings) -> Option<Verdict> {
+/// How the ephemeral ports stand, whatever a listing shows: what it read is counted already, as
+/// far as that is whole tables, and the others are read now. `None` when they cannot be read.
+pub(super) fn whole_verdict(
+    context: &Context,
+    request: &Request,
+    counted: Option<Ephemeral>,
+    settings: EphemeralSettings,
+) -> Option<Verdict> {
+    let (counted, missing) = match counted {
+        Some(counted) if sees_whole_tables(request) => (counted, missing_tables(request)),
+        _ => (Ephemeral::new(settings), all_tables()),
+    };
+    if missing.is_empty() {
+        return Some(counted.verdict());
+    }
     let request = Request {
-        tables: connection_tables(),
-        states: StateSet::ALL
-            .without(StateSet::LISTENING)
-            .without(StateSet::BOUND),
+        tables: missing,
+        states: StateSet::ALL,
         details: DetailSet::NONE,
         method: context.method,
         condition: None,
     };
-    let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
+    let mut hold = Hold::new(&|_| false, Some(counted));
     // Why it cannot be read is said by the listing itself.
     collect(&context.host, &request, &mut hold).ok()?;
     hold.counts.ephemeral.map(|count| count.verdict())

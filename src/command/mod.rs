@@ -3,6 +3,7 @@
 mod annotate;
 mod completions;
 mod context;
+mod ephemeral;
 mod held;
 mod hold;
 mod holders;

@@ -33,22 +33,26 @@ pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Requ
     }
 }
 
-/// The tables in which connections draw ephemeral ports.
-pub(super) fn connection_tables() -> Vec<Table> {
-    Family::ALL
-        .into_iter()
-        .map(|family| Table {
-            protocol: Protocol::Tcp,
-            family,
-        })
-        .collect()
+/// The tables whose sockets draw ephemeral ports: all there are.
+pub(super) fn all_tables() -> Vec<Table> {
+    let of_protocol = |protocol| Family::ALL.map(|family| Table { protocol, family });
+    Protocol::ALL.into_iter().flat_map(of_protocol).collect()
 }
 
-/// Whether what was read tells how full the pools of ports are.
+/// Those of which a request reads nothing.
+pub(super) fn missing_tables(request: &Request) -> Vec<Table> {
+    let mut tables = all_tables();
+    tables.retain(|table| !request.tables.contains(table));
+    tables
+}
+
+/// Whether a request leaves out nothing of the tables it reads.
+pub(super) fn sees_whole_tables(request: &Request) -> bool {
+    request.states == StateSet::ALL && request.condition.is_none()
+}
+
+/// Whether what was read tells how full the pools of connections are.
 pub(super) fn sees_all_connections(request: &Request) -> bool {
-    request.states == StateSet::ALL
-        && request.condition.is_none()
-        && connection_tables()
-            .iter()
-            .all(|table| request.tables.contains(table))
+    let missing = missing_tables(request);
+    sees_whole_tables(request) && missing.iter().all(|table| table.protocol != Protocol::Tcp)
 }

@@ -1,7 +1,7 @@
 //! From a plan to its command.
 
 use super::context::{Context, Error, Finish};
-use super::{completions, list, overview, record, summary};
+use super::{completions, ephemeral, list, overview, record, summary};
 use crate::cli::plan::{Job, Plan};
 use crate::kernel::Host;
 
@@ -16,6 +16,7 @@ pub fn run(plan: Plan) -> Result<Finish, Error> {
         Job::Overview(output) => overview::run(&mut context, &output),
         Job::Summary(plan) => summary::run(&mut context, &plan),
         Job::List(plan) => list::run(&mut context, &plan),
+        Job::Ephemeral(plan) => ephemeral::run(&mut context, &plan),
         Job::Record(record) => record::run(&mut context, &record),
         Job::Completions(shell) => completions::run(shell),
     }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::thread;
 
 use super::context::{Context, Error, Finish};
-use super::hold::count_connections;
-use super::request::{query, request, sees_all_connections};
+use super::hold::whole_verdict;
+use super::request::{query, request};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
@@ -84,11 +84,8 @@ fn print(
     if plan.quiet {
         return Ok(found);
     }
-    let verdict = match (&count.ephemeral, settings) {
-        (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
-        (_, Some(settings)) => count_connections(context, settings),
-        (_, None) => None,
-    };
+    let counted = count.ephemeral.take();
+    let verdict = settings.and_then(|settings| whole_verdict(context, request, counted, settings));
     let header = plan.output.header;
     let mut out = Vec::new();
     match plan.output.format {

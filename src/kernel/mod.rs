@@ -6,10 +6,13 @@
 mod btf;
 mod cgroups;
 mod dump;
+mod files;
 mod holders;
 mod host;
 mod mounts;
 mod names;
+mod netns;
+mod probe;
 mod recorder;
 mod recording;
 mod resolve;
@@ -18,9 +21,11 @@ pub mod terminal;
 mod visibility;
 
 pub use dump::Dump;
+pub use files::{LockedFile, replace_file};
 pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
 pub use host::Host;
 pub use names::user_name;
+pub use probe::{Answer, ask_for_port};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;

@@ -100,6 +100,67 @@ impl PortSet {
         }
     }
 
+    /// Takes a port out.
+    pub fn remove(&mut self, port: u16) {
+        self.words[usize::from(port / 64)] &= !(1 << (port % 64));
+    }
+
+    /// Adds every port of another set.
+    pub fn union(&mut self, other: &PortSet) {
+        for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
+            *word |= more;
+        }
+    }
+
+    /// Takes every port of another set out.
+    pub fn subtract(&mut self, other: &PortSet) {
+        for (word, less) in self.words.iter_mut().zip(other.words.iter()) {
+            *word &= !less;
+        }
+    }
+
+    /// How many ports are in the set.
+    pub fn len(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether no port is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&word| word == 0)
+    }
+
+    /// Its ports, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..=u16::MAX).filter(|&port| self.contains(port))
+    }
+
+    /// Its ports as the kernel writes them: `40000-40004,40010`; empty for none.
+    pub fn ranges(&self) -> String {
+        let mut text = String::new();
+        let mut push = |first: u16, last: u16| {
+            let comma = if text.is_empty() { "" } else { "," };
+            text += &match first == last {
+                true => format!("{comma}{first}"),
+                false => format!("{comma}{first}-{last}"),
+            };
+        };
+        let mut run: Option<(u16, u16)> = None;
+        for port in self.iter() {
+            run = match run {
+                Some((first, last)) if last.checked_add(1) == Some(port) => Some((first, port)),
+                Some((first, last)) => {
+                    push(first, last);
+                    Some((port, port))
+                }
+                None => Some((port, port)),
+            };
+        }
+        if let Some((first, last)) = run {
+            push(first, last);
+        }
+        text
+    }
+
     /// Whether the port is in the set.
     pub fn contains(&self, port: u16) -> bool {
         self.words[usize::from(port / 64)] & (1 << (port % 64)) != 0
@@ -146,5 +207,24 @@ mod tests {
         set.insert_range(PortRange::new(60, 70).unwrap());
         assert_eq!(set.count_in(all), 11);
         assert!(set.contains(60) && set.contains(70) && !set.contains(71));
+    }
+
+    #[test]
+    fn sets_are_joined_taken_apart_and_written() {
+        let mut set = PortSet::new();
+        assert!(set.is_empty() && set.ranges().is_empty());
+        for port in [0, 1, 2, 9, 65534, 65535] {
+            set.insert(port);
+        }
+        assert_eq!(set.ranges(), "0-2,9,65534-65535");
+        assert_eq!(set.iter().collect::<Vec<_>>().len(), 6);
+        let mut other = PortSet::new();
+        other.insert(9);
+        other.insert(10);
+        set.union(&other);
+        assert_eq!(set.len(), 7);
+        set.subtract(&other);
+        set.remove(1);
+        assert_eq!(set.ranges(), "0,2,65534-65535");
     }
 }

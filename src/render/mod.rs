@@ -7,6 +7,7 @@ mod address;
 mod clock;
 mod columns;
 mod csv;
+pub mod ephemeral;
 pub mod escape;
 mod info;
 mod json;

@@ -2,7 +2,7 @@
 
 use super::address::{push_addr, push_endpoint};
 use super::paint::Paint;
-use crate::analyze::{Severity, Verdict};
+use crate::analyze::{PoolKey, PoolKind, Severity, Verdict};
 
 /// Appends the line below a table.
 pub fn verdict_line(out: &mut Vec<u8>, verdict: &Verdict, paint: Paint) {
@@ -37,10 +37,8 @@ fn push_findings(text: &mut Vec<u8>, verdict: &Verdict) {
             text.extend(format!("none of {capacity} in use ({range})").bytes());
         }
         Some(pool) => {
-            text.extend(format!("{} of {capacity} ({percent:.1} %) from ", pool.used).bytes());
-            push_addr(text, pool.source);
-            text.extend_from_slice(b" to ");
-            push_endpoint(text, &pool.destination);
+            text.extend(format!("{} of {capacity} ({percent:.1} %) ", pool.used).bytes());
+            push_pool(text, &pool.key);
             if pool.time_wait > 0 {
                 text.extend(format!(", {} of them TIME-WAIT", pool.time_wait).bytes());
             }
@@ -49,29 +47,71 @@ fn push_findings(text: &mut Vec<u8>, verdict: &Verdict) {
     }
 }
 
+/// Appends which pool it is, as it goes on after "ports in use".
+pub(super) fn push_pool(text: &mut Vec<u8>, key: &PoolKey) {
+    match (key.kind, key.source, &key.destination) {
+        (PoolKind::TcpConnect, Some(source), Some(destination)) => {
+            text.extend_from_slice(b"from ");
+            push_addr(text, source);
+            text.extend_from_slice(b" to ");
+            push_endpoint(text, destination);
+        }
+        (PoolKind::TcpConnect, ..) => text.extend_from_slice(b"to any other destination"),
+        (PoolKind::TcpBind, Some(source), _) => {
+            text.extend_from_slice(b"on ");
+            push_addr(text, source);
+        }
+        (PoolKind::UdpBind, Some(source), _) => {
+            text.extend_from_slice(b"of UDP on ");
+            push_addr(text, source);
+        }
+        (PoolKind::TcpBind | PoolKind::UdpBind | PoolKind::UdpAutobind, ..) => {
+            text.extend_from_slice(b"of UDP");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::FullestPool;
+    use crate::analyze::{Pool, Trend};
     use crate::model::{Endpoint, PortRange};
 
-    #[test]
-    fn the_line_names_the_fullest_pool() {
-        let mut verdict = Verdict {
+    fn verdict() -> Verdict {
+        Verdict {
             range: PortRange::new(32768, 60999).unwrap(),
             capacity: 28232,
-            fullest: Some(FullestPool {
-                source: "10.0.0.9".parse().unwrap(),
-                destination: Endpoint {
-                    addr: "::1".parse().unwrap(),
-                    port: 5432,
+            fullest: Some(Pool {
+                key: PoolKey {
+                    kind: PoolKind::TcpConnect,
+                    source: Some("10.0.0.9".parse().unwrap()),
+                    destination: Some(Endpoint {
+                        addr: "::1".parse().unwrap(),
+                        port: 5432,
+                    }),
                 },
+                capacity: 28232,
                 used: 23701,
                 time_wait: 19000,
+                reclaimable: 0,
+                close_wait: 0,
+                blocked: 0,
+                presumed: 0,
+                bound_first: false,
+                free: 4531,
+                free_min: 4531,
+                free_max: 4531,
+                severity: Severity::Warning,
+                trend: Trend::default(),
             }),
             percent: 83.95,
             severity: Severity::Warning,
-        };
+        }
+    }
+
+    #[test]
+    fn the_line_names_the_fullest_pool() {
+        let mut verdict = verdict();
         let warning = verdict_warning(&verdict).unwrap();
         assert_eq!(
             warning,
@@ -83,5 +123,32 @@ mod tests {
         assert_eq!(String::from_utf8(line).unwrap(), format!("{warning}\n"));
         verdict.severity = Severity::Notice;
         assert_eq!(verdict_warning(&verdict), None);
+    }
+
+    #[test]
+    fn every_kind_of_pool_has_its_words() {
+        let mut verdict = verdict();
+        let mut told = Vec::new();
+        for kind in PoolKind::ALL {
+            let pool = verdict.fullest.as_mut().unwrap();
+            pool.key.kind = kind;
+            pool.key.destination = None;
+            if kind == PoolKind::UdpAutobind {
+                pool.key.source = None;
+            }
+            let mut text = Vec::new();
+            push_pool(&mut text, &pool.key);
+            told.push(String::from_utf8(text).unwrap());
+            pool.key.source = Some("10.0.0.9".parse().unwrap());
+        }
+        assert_eq!(
+            told,
+            [
+                "to any other destination",
+                "on 10.0.0.9",
+                "of UDP",
+                "of UDP on 10.0.0.9"
+            ]
+        );
     }
 }

@@ -35,6 +35,13 @@ pub fn port_list(text: &[u8]) -> Result<PortSet, SysctlError> {
     Ok(set)
 }
 
+/// A sysctl of one number, such as `net.ipv4.tcp_tw_reuse`.
+pub fn number(text: &[u8]) -> Result<u32, SysctlError> {
+    let error = || SysctlError(String::from_utf8_lossy(text).trim().to_owned());
+    let text = std::str::from_utf8(text).map_err(|_| error())?;
+    text.trim().parse().map_err(|_| error())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +62,14 @@ mod tests {
         assert_eq!(port_list(b"40000-40004,40010\n").unwrap().count_in(all), 6);
         for bad in ["x", "5-", "9-5", "1,,z"] {
             assert!(port_list(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"2\n"), Ok(2));
+        for bad in ["", "x", "-1", "1 2", "99999999999"] {
+            assert!(number(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

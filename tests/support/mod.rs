@@ -1,6 +1,7 @@
 //! What the integration tests share.
 #![allow(dead_code)]
 
+pub mod dial;
 pub mod holder;
 pub mod namespace;
 pub mod population;

@@ -12,6 +12,7 @@
 use std::ffi::CStr;
 use std::io::{self, Write as _};
 use std::mem;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -148,6 +149,37 @@ pub fn loopback_up() {
 }
 
 fn set_loopback_up() -> io::Result<()> {
+    let mut request = request_of("lo");
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    configure(libc::SIOCSIFFLAGS as _, &request)
+}
+
+/// Gives loopback one more IPv4 address, under the name `lo:LABEL`; with it, its whole class A, B
+/// or C network is local.
+pub fn add_loopback_address(label: u8, address: Ipv4Addr) {
+    let mut request = request_of(&format!("lo:{label}"));
+    let octets = address.octets().map(|octet| octet as libc::c_char);
+    request.ifr_ifru.ifru_addr.sa_family = libc::AF_INET as libc::sa_family_t;
+    // A sockaddr_in has the port before the address.
+    request.ifr_ifru.ifru_addr.sa_data = {
+        let mut data = [0; 14];
+        data[2..6].copy_from_slice(&octets);
+        data
+    };
+    configure(libc::SIOCSIFADDR as _, &request).expect("an address on loopback");
+}
+
+fn request_of(interface: &str) -> libc::ifreq {
+    // SAFETY: ifreq is plain old data, for which all zeros is a valid value.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *place = byte as libc::c_char;
+    }
+    request
+}
+
+/// One of the ioctl calls that set something of an interface.
+fn configure(call: libc::Ioctl, request: &libc::ifreq) -> io::Result<()> {
     // SAFETY: socket takes no pointers.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     if socket < 0 {
@@ -155,14 +187,8 @@ fn set_loopback_up() -> io::Result<()> {
     }
     // SAFETY: The descriptor was just opened and nothing else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-
-    // SAFETY: ifreq is plain old data, for which all zeros is a valid value.
-    let mut request: libc::ifreq = unsafe { mem::zeroed() };
-    request.ifr_name[0] = b'l' as libc::c_char;
-    request.ifr_name[1] = b'o' as libc::c_char;
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: SIOCSIFFLAGS reads the ifreq it is passed, which outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) };
+    // SAFETY: These calls read the ifreq they are passed, which outlives them.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), call, request) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

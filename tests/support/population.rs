@@ -58,7 +58,8 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    /// True that often.
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
@@ -497,7 +498,7 @@ impl Drop for Population {
 }
 
 /// Hundreds of sockets are more descriptors than some systems allow at first.
-fn raise_descriptor_limit() {
+pub fn raise_descriptor_limit() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let wanted = hard.min(8192).max(soft);
     setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).unwrap();

@@ -65,6 +65,17 @@ pub fn bounded(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(bound) }
 }
 
+/// Has a command give no more rights to the files it makes than these bits leave.
+pub fn with_umask(mask: libc::mode_t, command: &mut Command) {
+    let set = move || {
+        // SAFETY: umask takes a number and cannot fail.
+        unsafe { libc::umask(mask) };
+        Ok(())
+    };
+    // SAFETY: Between fork and exec `set` makes one system call.
+    unsafe { command.pre_exec(set) };
+}
+
 /// Runs portstat to its end.
 #[track_caller]
 pub fn run<A: AsRef<str>>(args: &[A]) -> Ran {

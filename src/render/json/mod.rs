@@ -3,9 +3,11 @@
 
 mod details;
 
+use std::net::IpAddr;
+
 use super::address::{Side, push_addr, push_number};
 use super::escape::push_json;
-use crate::analyze::{GroupCounts, Verdict};
+use crate::analyze::{GroupCounts, PoolKey, Verdict};
 use crate::model::{DetailSet, Gap, Owner, PortClass, Protocol, Queues, Row, Source, Table, Timer};
 
 /// What a document says beside the sockets.
@@ -100,7 +102,7 @@ impl Document {
     }
 }
 
-fn push_gap(out: &mut Vec<u8>, gap: &Gap) {
+pub(super) fn push_gap(out: &mut Vec<u8>, gap: &Gap) {
     out.extend_from_slice(b"{\"what\":");
     push_json(out, gap.what().as_bytes());
     out.extend_from_slice(b",\"count\":");
@@ -138,30 +140,43 @@ pub(super) fn push_verdict(out: &mut Vec<u8>, verdict: Option<&Verdict>) {
     match &verdict.fullest {
         None => out.extend_from_slice(b"null"),
         Some(pool) => {
-            out.extend_from_slice(b"{\"src\":\"");
-            push_addr(out, pool.source);
-            out.extend_from_slice(b"\",\"dst\":\"");
-            push_addr(out, pool.destination.addr);
+            out.extend_from_slice(b"{\"pool\":");
+            push_json(out, pool.key.kind.name().as_bytes());
+            push_pool_ends(out, &pool.key);
             out.extend(
-                format!(
-                    "\",\"dport\":{},\"used\":{},\"time_wait\":{}}}",
-                    pool.destination.port, pool.used, pool.time_wait
-                )
-                .bytes(),
+                format!(",\"used\":{},\"time_wait\":{}}}", pool.used, pool.time_wait).bytes(),
             );
         }
     }
     out.push(b'}');
 }
 
-fn push_optional(out: &mut Vec<u8>, text: Option<&[u8]>) {
+/// Appends the ends of a pool.
+pub(super) fn push_pool_ends(out: &mut Vec<u8>, key: &PoolKey) {
+    let push_optional_addr = |out: &mut Vec<u8>, addr: Option<IpAddr>| match addr {
+        None => out.extend_from_slice(b"null"),
+        Some(addr) => {
+            out.push(b'"');
+            push_addr(out, addr);
+            out.push(b'"');
+        }
+    };
+    out.extend_from_slice(b",\"src\":");
+    push_optional_addr(out, key.source);
+    out.extend_from_slice(b",\"dst\":");
+    push_optional_addr(out, key.destination.map(|end| end.addr));
+    out.extend_from_slice(b",\"dport\":");
+    push_optional_number(out, key.destination.map(|end| end.port));
+}
+
+pub(super) fn push_optional(out: &mut Vec<u8>, text: Option<&[u8]>) {
     match text {
         Some(text) => push_json(out, text),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-fn push_optional_number(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
+pub(super) fn push_optional_number(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
     match number {
         Some(number) => push_number(out, number),
         None => out.extend_from_slice(b"null"),

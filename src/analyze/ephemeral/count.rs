@@ -1,0 +1,249 @@
+//! The one pass over the sockets.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::hash::Keyed;
+use super::record::{Record, blocks};
+use super::settings::EphemeralSettings;
+use crate::model::{Endpoint, PortSet, Protocol, Socket, State};
+
+/// Groups that are kept at once; with more, see [`Groups::purge`].
+const MOST_GROUPS: usize = 16_384;
+/// Records that are kept at once, 4 MiB: eight full pools of the kernel's own range, and more.
+const MOST_RECORDS: usize = 1 << 19;
+/// More records than a group can have ports: one port stands in it again and again.
+const MOST_IN_GROUP: usize = 1 << 17;
+/// Addresses whose forgotten ports are remembered, at 8 KiB each.
+const MOST_FORGOTTEN: usize = 32;
+
+/// An address, IPv4 as v4-mapped: both draw from the same pools.
+pub(super) type Address = u128;
+
+pub(super) const fn address(addr: IpAddr) -> Address {
+    match addr {
+        IpAddr::V4(addr) => addr.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(addr) => addr.to_bits(),
+    }
+}
+
+pub(super) const fn ip(address: Address) -> IpAddr {
+    Ipv6Addr::from_bits(address).to_canonical()
+}
+
+/// `::`.
+pub(super) const ANY_V6: Address = 0;
+/// `0.0.0.0`.
+pub(super) const ANY_V4: Address = 0xffff << 32;
+
+pub(super) const fn is_v4(address: Address) -> bool {
+    address >> 32 == 0xffff
+}
+
+/// What connects draw for: the ports of a source towards one destination. Listeners and bound
+/// sockets stand under their own address and no destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Tuple {
+    pub(super) source: Address,
+    pub(super) destination: Address,
+    pub(super) port: u16,
+}
+
+impl Tuple {
+    pub(super) const fn new(source: Address, destination: &Endpoint) -> Tuple {
+        Tuple {
+            source,
+            destination: address(destination.addr),
+            port: destination.port,
+        }
+    }
+
+    pub(super) const fn bound(source: Address) -> Tuple {
+        Tuple {
+            source,
+            destination: ANY_V6,
+            port: 0,
+        }
+    }
+
+    pub(super) const fn is_bound(&self) -> bool {
+        self.destination == ANY_V6 && self.port == 0
+    }
+}
+
+/// Records under their keys, of bounded size.
+#[derive(Clone, Debug)]
+pub(super) struct Groups<K> {
+    groups: HashMap<K, Vec<Record>, Keyed>,
+    records: usize,
+}
+
+impl<K> Default for Groups<K> {
+    fn default() -> Groups<K> {
+        Groups {
+            groups: HashMap::default(),
+            records: 0,
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Groups<K> {
+    fn add(&mut self, key: K, record: Record) {
+        let group = self.groups.entry(key).or_default();
+        if group.len() >= MOST_IN_GROUP {
+            let before = group.len();
+            group.sort_unstable();
+            group.dedup_by_key(|record| record.port);
+            self.records -= before - group.len();
+        }
+        group.push(record);
+        self.records += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.groups.len() > MOST_GROUPS || self.records > MOST_RECORDS
+    }
+
+    /// Forgets the smaller half of the groups, handing each to `forget`.
+    ///
+    /// A server with a million clients on a port of the range makes a million groups of one
+    /// port. A group is forgotten only while at least half of all are no larger, so a full one
+    /// stays, and loses at most the few ports it had before it stood out.
+    fn purge(&mut self, mut forget: impl FnMut(K, &[Record])) {
+        let mut sizes: Vec<usize> = self.groups.values().map(Vec::len).collect();
+        let middle = sizes.len() / 2;
+        let (_, &mut median, _) = sizes.select_nth_unstable(middle);
+        // Of groups that are all alike, half.
+        let mut alike = sizes.iter().filter(|&&size| size == median).count() / 2 + 1;
+        self.groups.retain(|&key, records| {
+            let goes = records.len() < median || (records.len() == median && alike > 0);
+            if records.len() == median {
+                alike = alike.saturating_sub(1);
+            }
+            if goes {
+                forget(key, records);
+            }
+            !goes
+        });
+        self.records = self.groups.values().map(Vec::len).sum();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, &[Record])> {
+        self.groups
+            .iter()
+            .map(|(&key, records)| (key, records.as_slice()))
+    }
+
+    pub(super) fn get(&self, key: &K) -> &[Record] {
+        self.groups.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+}
+
+/// Counts ports in one pass over the sockets; what it comes to is judged afterwards.
+#[derive(Clone, Debug)]
+pub struct Ephemeral {
+    pub(super) settings: EphemeralSettings,
+    /// TCP by what connects draw for.
+    pub(super) tuples: Groups<Tuple>,
+    /// Ports with any TCP socket.
+    pub(super) any_tcp: PortSet,
+    /// Ports with a listener or a bound socket, on any address of any family.
+    pub(super) blocked: PortSet,
+    /// Ports with a listener, in the range or not.
+    pub(super) listening: PortSet,
+    /// UDP by local address.
+    pub(super) udp: Groups<Address>,
+    /// Ports with any UDP socket, and with one that keeps IPv4 from them.
+    pub(super) any_udp: PortSet,
+    pub(super) udp_v4: PortSet,
+    /// TCP ports by source of what was forgotten.
+    pub(super) forgotten: HashMap<Address, PortSet>,
+    /// Ports of all that was forgotten.
+    pub(super) forgotten_ports: PortSet,
+}
+
+impl Ephemeral {
+    /// A count that has seen nothing.
+    pub fn new(settings: EphemeralSettings) -> Ephemeral {
+        Ephemeral {
+            settings,
+            tuples: Groups::default(),
+            any_tcp: PortSet::new(),
+            blocked: PortSet::new(),
+            listening: PortSet::new(),
+            udp: Groups::default(),
+            any_udp: PortSet::new(),
+            udp_v4: PortSet::new(),
+            forgotten: HashMap::new(),
+            forgotten_ports: PortSet::new(),
+        }
+    }
+
+    /// Counts a socket.
+    pub fn add(&mut self, socket: &Socket) {
+        let port = socket.local.port;
+        let tcp = socket.protocol == Protocol::Tcp;
+        if tcp && socket.state == State::Listen {
+            self.listening.insert(port);
+        }
+        if !self.settings.contains(port) {
+            return;
+        }
+        if tcp {
+            self.add_tcp(socket);
+        } else {
+            self.add_udp(socket);
+        }
+    }
+
+    fn add_tcp(&mut self, socket: &Socket) {
+        let port = socket.local.port;
+        let source = address(socket.local.addr);
+        self.any_tcp.insert(port);
+        let tuple = if blocks(socket) {
+            self.blocked.insert(port);
+            Tuple::bound(source)
+        } else {
+            Tuple::new(source, &socket.peer)
+        };
+        let record = Record::of(socket, &self.settings);
+        self.tuples.add(tuple, record);
+        if self.tuples.is_full() {
+            let (forgotten, ports) = (&mut self.forgotten, &mut self.forgotten_ports);
+            self.tuples.purge(|tuple, records| {
+                let known =
+                    forgotten.len() < MOST_FORGOTTEN || forgotten.contains_key(&tuple.source);
+                let mut of_source = known.then(|| forgotten.entry(tuple.source).or_default());
+                for record in records {
+                    ports.insert(record.port);
+                    if let Some(of_source) = &mut of_source {
+                        of_source.insert(record.port);
+                    }
+                }
+            });
+        }
+    }
+
+    fn add_udp(&mut self, socket: &Socket) {
+        let port = socket.local.port;
+        self.any_udp.insert(port);
+        if socket.v6only != Some(true) {
+            self.udp_v4.insert(port);
+        }
+        let record = Record::of(socket, &self.settings);
+        self.udp.add(address(socket.local.addr), record);
+        if self.udp.is_full() {
+            self.udp.purge(|_, _| {});
+        }
+    }
+
+    /// The limits it counts against.
+    pub const fn settings(&self) -> &EphemeralSettings {
+        &self.settings
+    }
+}

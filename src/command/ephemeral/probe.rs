@@ -1,0 +1,55 @@
+//! `--probe`: the doubtful ports of the worst pool of connections, asked about one by one.
+
+use std::net::SocketAddr;
+
+use super::look::Look;
+use crate::analyze::{Findings, Thresholds};
+use crate::command::context::Context;
+use crate::kernel::{Answer, ask_for_port};
+use crate::wire::sysctl;
+
+/// Asks, puts what was answered into the findings, and tells what came of it.
+pub(super) fn probe(
+    context: &Context,
+    look: &Look,
+    findings: &mut Findings,
+    thresholds: Thresholds,
+) -> String {
+    let pools = findings.pools.iter();
+    let named = pools.filter_map(|pool| Some((pool.key, pool.key.source?, pool.key.destination?)));
+    let Some((key, source, destination)) = { named }.next() else {
+        return "no pool of connections to ask about".to_owned();
+    };
+    let text = context.host.read("proc/sys/net/ipv4/tcp_fastopen");
+    let fast_open = text.ok().and_then(|text| sysctl::number(&text).ok());
+    if fast_open.is_some_and(|bits| bits & 1 == 0) {
+        return "unavailable: the first bit of net.ipv4.tcp_fastopen is off".to_owned();
+    }
+    let to = SocketAddr::new(destination.addr, destination.port);
+    let doubtful = look.ephemeral.doubtful(&key);
+    if doubtful.is_empty() {
+        return "no port is in doubt".to_owned();
+    }
+    let (mut free, mut taken) = (0, 0);
+    for port in doubtful {
+        match ask_for_port(source, to, Some(port)) {
+            Ok(Answer::Free) => free += 1,
+            Ok(Answer::Taken) => taken += 1,
+            Ok(Answer::NoSinglePorts) => {
+                let any = ask_for_port(source, to, None);
+                return match any {
+                    Ok(Answer::Free) => "a connect finds a port".to_owned(),
+                    Ok(_) => {
+                        look.ephemeral.settle_full(findings, &key, thresholds);
+                        "a connect finds no port".to_owned()
+                    }
+                    Err(error) => format!("unavailable: {error}"),
+                };
+            }
+            Err(error) => return format!("unavailable: {error}"),
+        }
+    }
+    look.ephemeral
+        .settle(findings, &key, (free, taken), thresholds);
+    format!("of {} doubtful ports {free} are free", free + taken)
+}

@@ -1,0 +1,75 @@
+//! Advice in words, with the command where there is one.
+
+use super::owner;
+use crate::analyze::{Advice, OwnerShare};
+
+/// What to do, in one sentence, and the command that does it.
+pub(super) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<String>) {
+    let who = owners.first().map(owner);
+    let who = who.as_deref();
+    let plain = |text: String| (text, None);
+    match advice {
+        Advice::CloseLeaked { ports } => plain(format!(
+            "{ports} ports are of connections in CLOSE-WAIT, which the peer has closed: {} must \
+             close them",
+            who.unwrap_or("their owner")
+        )),
+        Advice::KeepOpen { time_wait } => plain(format!(
+            "{time_wait} ports wait out TIME-WAIT: keep connections open and use them again, or \
+             pool them{}",
+            who.map(|who| format!(" ({who})")).unwrap_or_default()
+        )),
+        Advice::ReuseTimeWait => (
+            "where both ends have timestamps, let connects take over ports in TIME-WAIT".to_owned(),
+            Some("sysctl -w net.ipv4.tcp_tw_reuse=1".to_owned()),
+        ),
+        Advice::Timestamps => (
+            "without timestamps no port in TIME-WAIT is taken over: turn them on".to_owned(),
+            Some("sysctl -w net.ipv4.tcp_timestamps=1".to_owned()),
+        ),
+        Advice::BindNoPort => plain(
+            "ports drawn by bind() are closed to every connect: set IP_BIND_ADDRESS_NO_PORT \
+             before bind() of port 0"
+                .to_owned(),
+        ),
+        Advice::Spread => plain(
+            "one source and one destination share these ports: add source addresses, or \
+             addresses or ports of the destination"
+                .to_owned(),
+        ),
+        Advice::ShareUdp => plain(
+            "every UDP socket takes a port of its own: send from one socket to many destinations"
+                .to_owned(),
+        ),
+        Advice::MoveBlockers { ports } => plain(format!(
+            "listeners and bound sockets hold {ports} ports of the range: move them out of it"
+        )),
+        Advice::Unreserve { ports } => plain(format!(
+            "{ports} ports of the range are reserved by net.ipv4.ip_local_reserved_ports: free \
+             those that nothing needs"
+        )),
+        Advice::Widen {
+            range,
+            listeners,
+            reserve,
+        } => {
+            let (first, last) = (range.first(), range.last());
+            let widen = format!("sysctl -w net.ipv4.ip_local_port_range=\"{first} {last}\"");
+            if listeners.is_empty() {
+                return ("widen the range".to_owned(), Some(widen));
+            }
+            (
+                format!(
+                    "widen the range, and reserve what listens inside the wider one ({})",
+                    listeners.ranges()
+                ),
+                Some(format!("{} && {widen}", reserving(&reserve.ranges()))),
+            )
+        }
+    }
+}
+
+/// The command that reserves these ports and no others.
+pub(super) fn reserving(ports: &str) -> String {
+    format!("sysctl -w net.ipv4.ip_local_reserved_ports={ports}")
+}

@@ -1,0 +1,48 @@
+//! The report as a plugin of Nagios and Icinga prints it: one line, then performance data.
+
+use super::{EphemeralReport, owner, upper, which};
+
+/// Appends the line.
+pub fn nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
+    let worst = report.findings.pools.first();
+    let text = match worst {
+        None => report.sentence(),
+        Some(pool) => {
+            let mut counts = format!("{}/{}", pool.used, pool.capacity);
+            if pool.time_wait > 0 {
+                counts += &format!(", {} TIME-WAIT", pool.time_wait);
+            }
+            let notes = report.notes.first();
+            if let Some(share) = notes.and_then(|notes| notes.owners.first()) {
+                counts += &format!(", top {}", owner(share));
+            }
+            let percent = report.rounded(pool.percent());
+            format!(
+                "{percent:.0}% of ephemeral ports {} in use ({counts})",
+                which(pool)
+            )
+        }
+    };
+    let percent = report.rounded(report.percent_of_worst());
+    let line = format!(
+        "PORTS {} - {} | worst_pct={percent:.0}%;{};{};0;100 used={};;;0;{}\n",
+        upper(report.findings.severity),
+        without_bars(&text),
+        report.thresholds.warn(),
+        report.thresholds.crit(),
+        worst.map_or(0, |pool| pool.used),
+        report.settings.capacity(),
+    );
+    out.extend_from_slice(line.as_bytes());
+}
+
+/// Appends the line of a run that could not tell.
+pub fn nagios_unknown(out: &mut Vec<u8>, reason: &str) {
+    let reason = without_bars(reason).replace('\n', " ");
+    out.extend(format!("PORTS UNKNOWN - {reason}\n").bytes());
+}
+
+/// A bar begins the performance data, so that a process may not be called one.
+fn without_bars(text: &str) -> String {
+    text.replace('|', "/")
+}

@@ -8,13 +8,12 @@ use crate::model::{Family, State, StateSet};
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;
+/// Characters of a long filter that an error shows.
+const EXCERPT_LEN: usize = 60;
 
 /// A filter that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "filter, column {column}: expected {expected}, found {found}\n  {text}\n  {:>column$}",
-    "^"
-)]
+#[error("filter, column {column}: expected {expected}, found {found}\n{}", self.excerpt())]
 pub struct FilterError {
     /// The whole filter.
     pub text: String,
@@ -24,6 +23,26 @@ pub struct FilterError {
     pub expected: String,
     /// What stands there.
     pub found: String,
+}
+
+impl FilterError {
+    /// The filter around the mistake, and a mark below it.
+    fn excerpt(&self) -> String {
+        let before = self.column.saturating_sub(1);
+        let length = self.text.chars().count();
+        let start = before
+            .saturating_sub(EXCERPT_LEN / 2)
+            .min(length.saturating_sub(EXCERPT_LEN));
+        let shown: String = self.text.chars().skip(start).take(EXCERPT_LEN).collect();
+        let head = if start > 0 { "…" } else { "" };
+        let tail = if length > start + EXCERPT_LEN {
+            "…"
+        } else {
+            ""
+        };
+        let blanks = " ".repeat(head.chars().count() + before - start);
+        format!("  {head}{shown}{tail}\n  {blanks}^")
+    }
 }
 
 /// Parses a filter. `port_of` knows the ports of service names; it is asked only for names.
@@ -70,7 +89,7 @@ impl<'a> Parser<'a> {
 
     fn error(&self, expected: impl Into<String>) -> FilterError {
         let (column, found) = match self.tokens.get(self.next) {
-            Some(token) => (token.column, format!("{:?}", token.text)),
+            Some(token) => (token.column, quoted(token.text)),
             None => (self.text.chars().count() + 1, "the end".to_owned()),
         };
         FilterError {
@@ -314,6 +333,14 @@ fn states_named(name: &str) -> Option<StateSet> {
     })
 }
 
+/// A word in quotes, cut when it is longer than anybody would read.
+fn quoted(word: &str) -> String {
+    match word.char_indices().nth(EXCERPT_LEN) {
+        Some((end, _)) => format!("{:?}…", &word[..end]),
+        None => format!("{word:?}"),
+    }
+}
+
 /// The filter is shown again in an error, and may hold anything.
 fn printable(c: char) -> char {
     if c.is_control() { '?' } else { c }
@@ -404,6 +431,30 @@ mod tests {
         check_error("sport = :80 and", 16, "sport, dport");
         check_error(&"! ".repeat(100), 129, "64 levels");
         check_error("ü sport", 1, "sport");
+    }
+
+    #[test]
+    fn of_a_long_filter_the_place_of_the_mistake_is_shown() {
+        let shown = |filter: &str| parsed(filter).unwrap_err().to_string();
+        let chain = "sport = :1 or ".repeat(5000);
+        assert_eq!(
+            shown(&format!("{chain}nope or {chain}")),
+            "filter, column 70001: expected sport, dport, src, dst, not or \"(\", found \"nope\"\n  \
+             …r sport = :1 or sport = :1 or nope or sport = :1 or sport = …\n  \
+             \u{20}                              ^"
+        );
+        assert_eq!(
+            shown(&chain[..70_000 - 1]).lines().last(),
+            Some(format!("  {}^", " ".repeat(61)).as_str())
+        );
+        let word = shown(&"x".repeat(70_000));
+        assert!(word.len() < 300, "{word}");
+        // What fits is shown whole.
+        let short = "sport = :1 or nope";
+        assert_eq!(
+            shown(short).lines().skip(1).collect::<Vec<_>>(),
+            [&format!("  {short}")[..], "                ^"]
+        );
     }
 
     proptest! {

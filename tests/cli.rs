@@ -524,6 +524,45 @@ fn a_large_recording_is_listed_whole_in_every_format() {
     assert!(list("table").text().contains("ESTAB 5000\n"));
 }
 
+// How the ephemeral ports stand, and when that cannot be said.
+
+/// Insists that nobody says that all is well with the ephemeral ports, and that it is said why.
+#[track_caller]
+fn check_no_verdict(recording: &Recording, args: &[&str], why: &str) {
+    let ran = look(recording.path(), args).exited(0);
+    assert!(!ran.text().contains("ephemeral ports"), "{}", ran.text());
+    let said = ran.stderr.matches(why).count();
+    assert_eq!(said, 1, "{args:?}: {}", ran.stderr);
+}
+
+#[test]
+fn what_was_not_seen_of_connections_is_not_well() {
+    const TABLE: [&str; 2] = ["--format", "table"];
+    let udp = dump(&[DiagRow::new(CLOSE, "0.0.0.0:53", "0.0.0.0:0")]);
+    let udp_alone = || {
+        Recording::empty()
+            .with("diag/udp.nlmsg", &udp)
+            .with("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n")
+    };
+    let why = "no verdict on ephemeral ports: ";
+    check_no_verdict(&udp_alone(), &[&["-ul"], &TABLE[..]].concat(), why);
+    check_no_verdict(&udp_alone(), &["-us"], why);
+    let document = look(udp_alone().path(), &["-us", "--json"]).json();
+    assert_eq!(document["ephemeral"], serde_json::Value::Null);
+    let gap = &document["collection"]["gaps"][0];
+    assert_eq!(gap["what"], "verdict on ephemeral ports");
+
+    // Read in part, whether for the listing or for the verdict alone.
+    let cut = udp_alone().with("diag/tcp.nlmsg", &small_dump()[..300]);
+    let why = "diag/tcp.nlmsg: byte ";
+    for args in [&["-ul"][..], &["-ua"], &["-tl"], &["-ta"], &["-tua"]] {
+        check_no_verdict(&cut, &[args, &TABLE[..]].concat(), why);
+    }
+    for args in [&["-us"][..], &["-s"], &["-ts", "state", "listening"], &[]] {
+        check_no_verdict(&cut, args, why);
+    }
+}
+
 // Recordings of several layouts.
 
 const LISTENER_LINE: (&str, &str, &str) = ("0100007F:1F90", "00000000:0000", "0A");

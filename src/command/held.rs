@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error};
-use super::hold::{Hold, count_connections};
+use super::hold::{Hold, count_connections, credible};
 use super::request::sees_all_connections;
 use super::stream::Writer;
 use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
@@ -52,8 +52,12 @@ impl<'a> Held<'a> {
 
         let is_table = plan.output.format == Format::Table;
         let verdict = match (counts.ephemeral, settings) {
-            (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
-            (_, Some(settings)) if is_table => count_connections(context, settings),
+            (Some(count), _) if sees_all_connections(request) => {
+                credible(Some(count.verdict()), &report.gaps)
+            }
+            (_, Some(settings)) if is_table => {
+                count_connections(context, settings, &mut report.gaps)
+            }
             _ => None,
         };
         // Only a table has a place for what is now missing.

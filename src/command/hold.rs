@@ -4,9 +4,9 @@ use std::io;
 
 use super::context::Context;
 use super::request::connection_tables;
-use crate::analyze::{Ephemeral, EphemeralSettings, Summary, Verdict};
+use crate::analyze::{Ephemeral, EphemeralSettings, Severity, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
-use crate::model::{DetailSet, Socket, StateSet};
+use crate::model::{DetailSet, Gap, Protocol, Socket, StateSet, Table};
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
@@ -74,9 +74,13 @@ impl Receiver for Hold<'_> {
     }
 }
 
-/// Counts the connections of a host whose listing does not show them all; `None` when they cannot
-/// be read.
-pub(super) fn count_connections(context: &Context, settings: EphemeralSettings) -> Option<Verdict> {
+/// Counts the connections of a host whose listing does not show them all; adds to the gaps of the
+/// listing what was not seen of them.
+pub(super) fn count_connections(
+    context: &Context,
+    settings: EphemeralSettings,
+    gaps: &mut Vec<Gap>,
+) -> Option<Verdict> {
     let request = Request {
         tables: connection_tables(),
         states: StateSet::ALL
@@ -87,7 +91,49 @@ pub(super) fn count_connections(context: &Context, settings: EphemeralSettings) 
         condition: None,
     };
     let mut hold = Hold::new(&|_| false, Some(Ephemeral::new(settings)));
-    // Why it cannot be read is said by the listing itself.
-    collect(&context.host, &request, &mut hold).ok()?;
-    hold.counts.ephemeral.map(|count| count.verdict())
+    match collect(&context.host, &request, &mut hold) {
+        Ok(report) => {
+            let verdict = hold.counts.ephemeral.map(|count| count.verdict());
+            let verdict = credible(verdict, &report.gaps);
+            for gap in report.gaps.into_iter().filter(loses_connections) {
+                if !gaps.iter().any(|known| covers(known, &gap)) {
+                    gaps.push(gap);
+                }
+            }
+            verdict
+        }
+        Err(error) => {
+            gaps.push(Gap::Unreadable {
+                what: "verdict on ephemeral ports",
+                place: "tcp".to_owned(),
+                reason: error.to_string(),
+            });
+            None
+        }
+    }
+}
+
+/// The verdict, unless it says that all is well of connections that were not all seen.
+pub(super) fn credible(verdict: Option<Verdict>, gaps: &[Gap]) -> Option<Verdict> {
+    let blind = gaps.iter().any(loses_connections);
+    verdict.filter(|verdict| !blind || verdict.severity > Severity::Ok)
+}
+
+fn loses_connections(gap: &Gap) -> bool {
+    let is_tcp = |table: &Table| table.protocol == Protocol::Tcp;
+    match gap {
+        Gap::Unread { table, .. } => is_tcp(table),
+        Gap::Broken { tables, .. } => tables.iter().any(is_tcp),
+        // Sockets that are bound and no more are no connections.
+        Gap::Fallback { .. } => false,
+        other => other.loses_sockets(),
+    }
+}
+
+/// Whether a gap says all that the other says.
+fn covers(known: &Gap, other: &Gap) -> bool {
+    match (known, other) {
+        (Gap::Broken { tables, .. }, Gap::Broken { tables: same, .. }) => tables == same,
+        _ => known == other,
+    }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
-use super::hold::Hold;
+use super::hold::{Hold, credible};
 use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
 use crate::collect::{Request, collect};
@@ -42,6 +42,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         .map(|socket| annotator.row(socket, None))
         .collect();
     let verdict = hold.counts.ephemeral.as_ref().map(Ephemeral::verdict);
+    let verdict = credible(verdict, &report.gaps);
     let mut out = Vec::new();
     render::overview(
         &mut out,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::thread;
 
 use super::context::{Context, Error, Finish};
-use super::hold::count_connections;
+use super::hold::{count_connections, credible};
 use super::request::{query, request, sees_all_connections};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
@@ -78,15 +78,17 @@ fn print(
         ephemeral: settings.clone().map(Ephemeral::new),
         before: None,
     };
-    let report = collect(&context.host, request, &mut count)?;
+    let mut report = collect(&context.host, request, &mut count)?;
     let summary = &count.summary;
     let found = summary.iter().next().is_some();
     if plan.quiet {
         return Ok(found);
     }
     let verdict = match (&count.ephemeral, settings) {
-        (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
-        (_, Some(settings)) => count_connections(context, settings),
+        (Some(count), _) if sees_all_connections(request) => {
+            credible(Some(count.verdict()), &report.gaps)
+        }
+        (_, Some(settings)) => count_connections(context, settings, &mut report.gaps),
         (_, None) => None,
     };
     let header = plan.output.header;

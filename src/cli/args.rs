@@ -102,7 +102,7 @@ pub struct ListArgs {
     /// Processes that hold the sockets
     #[arg(short = 'p', long)]
     pub processes: bool,
-    /// Details: uid, inode, cookie, cgroup, v6only, shut down directions
+    /// Details: timers, uid, inode, cookie, cgroup, v6only, shut down directions
     #[arg(short = 'e', long)]
     pub extended: bool,
     /// Timers

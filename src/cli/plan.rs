@@ -10,7 +10,7 @@ use super::args::{
 };
 use crate::collect::Method;
 use crate::kernel::terminal;
-use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
+use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, Paint};
 
 /// What of the environment matters.
@@ -115,7 +115,7 @@ pub struct ListPlan {
     pub details: DetailSet,
     /// All details of a socket on its line.
     pub oneline: bool,
-    /// Timers.
+    /// Timers, and with `-i` the options in use.
     pub timers: bool,
     /// Columns chosen by name.
     pub columns: Option<Vec<Column>>,
@@ -254,7 +254,8 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
             tos: args.tos,
         },
         oneline: args.oneline,
-        timers: args.options,
+        // As in ss, where -e tells timers and options in use as well.
+        timers: args.options || args.extended,
         columns: (!args.columns.is_empty()).then_some(args.columns),
         sort: args.sort,
         interval,
@@ -313,7 +314,13 @@ fn states(args: &ListArgs) -> StateSet {
         states = StateSet::ALL;
     }
     if states.is_empty() {
-        states = StateSet::DEFAULT;
+        // As in ss, which knows one connected state of UDP, and more as soon as a family is named.
+        let only_udp = args.udp && !args.tcp && !args.ipv4 && !args.ipv6;
+        states = if only_udp {
+            StateSet::EMPTY.with(State::Established)
+        } else {
+            StateSet::DEFAULT
+        };
     }
     states
 }
@@ -398,6 +405,12 @@ mod tests {
         assert_eq!(list(&["-tl"]).states, StateSet::LISTENING);
         assert_eq!(list(&["-ta"]).states, StateSet::ALL);
         assert_eq!(list(&["-tB"]).states, StateSet::BOUND);
+        let connected = StateSet::EMPTY.with(State::Established);
+        assert_eq!(list(&["-u"]).states, connected);
+        assert_eq!(list(&["-ul"]).states, StateSet::LISTENING);
+        for more in ["-u4", "-u6", "-tu"] {
+            assert_eq!(list(&[more]).states, StateSet::DEFAULT, "{more}");
+        }
     }
 
     #[test]

@@ -32,10 +32,10 @@ pub struct Query {
 /// A condition on a socket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// Both hold.
-    And(Box<Expression>, Box<Expression>),
+    /// All hold.
+    And(Vec<Expression>),
     /// At least one holds.
-    Or(Box<Expression>, Box<Expression>),
+    Or(Vec<Expression>),
     /// It does not hold.
     Not(Box<Expression>),
     /// A single test.

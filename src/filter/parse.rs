@@ -8,6 +8,8 @@ use crate::model::{Family, State, StateSet};
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;
+/// Every socket may have to pass every test.
+const MOST_TESTS: usize = 10_000;
 /// Characters of a long filter that an error shows.
 const EXCERPT_LEN: usize = 60;
 
@@ -52,6 +54,7 @@ pub fn parse(text: &str, port_of: &dyn Fn(&str) -> Option<u16>) -> Result<Query,
         tokens: tokens(text),
         next: 0,
         levels: 0,
+        tests: 0,
         port_of,
     };
     let states = parser.states()?;
@@ -70,6 +73,7 @@ struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     next: usize,
     levels: usize,
+    tests: usize,
     port_of: &'a dyn Fn(&str) -> Option<u16>,
 }
 
@@ -128,16 +132,15 @@ impl<'a> Parser<'a> {
     }
 
     fn expression(&mut self) -> Result<Expression, FilterError> {
-        let mut left = self.conjunction()?;
+        let mut parts = vec![self.conjunction()?];
         while self.take(&["or", "|", "||"]) {
-            let right = self.conjunction()?;
-            left = Expression::Or(Box::new(left), Box::new(right));
+            parts.push(self.conjunction()?);
         }
-        Ok(left)
+        Ok(joined(parts, Expression::Or))
     }
 
     fn conjunction(&mut self) -> Result<Expression, FilterError> {
-        let mut left = self.term()?;
+        let mut parts = vec![self.term()?];
         loop {
             let spoken = self.take(&["and", "&", "&&"]);
             let ends = match self.peek() {
@@ -145,10 +148,9 @@ impl<'a> Parser<'a> {
                 Some(word) => word.eq_ignore_ascii_case("or"),
             };
             if ends && !spoken {
-                return Ok(left);
+                return Ok(joined(parts, Expression::And));
             }
-            let right = self.term()?;
-            left = Expression::And(Box::new(left), Box::new(right));
+            parts.push(self.term()?);
         }
     }
 
@@ -173,6 +175,10 @@ impl<'a> Parser<'a> {
     }
 
     fn test(&mut self) -> Result<Expression, FilterError> {
+        self.tests += 1;
+        if self.tests > MOST_TESTS {
+            return Err(self.error(format!("at most {MOST_TESTS} tests")));
+        }
         for (word, end) in [("sport", End::Local), ("dport", End::Peer)] {
             if self.take(&[word]) {
                 return self.port_test(end);
@@ -257,7 +263,7 @@ impl<'a> Parser<'a> {
         if let Some((rest, family)) = named {
             let family = Expression::Test(Test::Family(family));
             let address = self.address(end, rest)?;
-            return Some(Expression::And(Box::new(family), Box::new(address)));
+            return Some(Expression::And(vec![family, address]));
         }
         let (addr, length, port) = split_port(text)?;
         let prefix = match (addr, length) {
@@ -270,6 +276,17 @@ impl<'a> Parser<'a> {
             Some(port) => Some(self.port(port)?),
         };
         Some(Expression::Test(Test::Address { end, prefix, port }))
+    }
+}
+
+/// The only part, or all of them in one expression.
+fn joined(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -> Expression {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        last => {
+            parts.extend(last);
+            join(parts)
+        }
     }
 }
 
@@ -430,7 +447,29 @@ mod tests {
         check_error("sport = 99999", 9, "a port");
         check_error("sport = :80 and", 16, "sport, dport");
         check_error(&"! ".repeat(100), 129, "64 levels");
+        check_error(&"( ".repeat(100_000), 129, "64 levels");
         check_error("ü sport", 1, "sport");
+    }
+
+    #[test]
+    fn a_long_chain_is_no_deep_one() {
+        for (word, holds) in [("or", true), ("and", false), ("", false)] {
+            let part = format!("sport = :1 {word} ");
+            let chain = part.repeat(MOST_TESTS - 1) + "sport = :2";
+            let condition = parsed(&chain).unwrap().condition.unwrap();
+            let (Expression::And(parts) | Expression::Or(parts)) = &condition else {
+                panic!("{word}: no chain")
+            };
+            assert_eq!(
+                (parts.len(), matches!(condition, Expression::Or(_))),
+                (MOST_TESTS, holds)
+            );
+            check_error(
+                &(part.repeat(MOST_TESTS) + "sport = :2"),
+                MOST_TESTS * part.len() + 1,
+                "at most 10000 tests",
+            );
+        }
     }
 
     #[test]

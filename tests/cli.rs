@@ -314,7 +314,8 @@ fn a_mistake_in_a_filter_names_its_column_and_what_was_expected() {
     for (filter, column, expected) in [
         ("sport = :http999", 9, "a port"),
         ("sport = :70000", 9, "a port"),
-        ("sport :80", 7, "="),
+        ("sport nope", 7, "="),
+        ("src localhost", 5, "names of hosts are not looked up"),
         ("state nope", 7, "a state"),
         ("( sport = :80", 14, "\")\""),
         ("sport = :80 )", 13, "the end"),

@@ -245,6 +245,31 @@ fn every_word_of_the_filter_language_is_understood() {
     }
 }
 
+#[test]
+fn every_example_of_an_address_or_a_port_is_understood() {
+    let port_of = |name: &str| ["http", "https"].contains(&name).then_some(1);
+    let section = Page::read().below("Sh", "FILTER").0;
+    let from = |item: &str| {
+        let start = section.iter().position(|line| line == item).unwrap();
+        let end = |line: &&String| !line.starts_with(".It ") && *line != ".El";
+        let lines = section[start + 1..].iter().take_while(end);
+        Page(lines.cloned().collect()).marked("Ql")
+    };
+    let (ports, addresses) = (from(".It Cm sport , Cm dport"), from(".It Cm src , Cm dst"));
+    assert!(ports.len() >= 4 && addresses.len() >= 12, "{addresses:?}");
+    let filters = ports
+        .iter()
+        .map(|port| format!("sport {port}"))
+        .chain(addresses.iter().map(|address| match &address[..] {
+            family @ ("inet:" | "inet6:") => format!("src {family}127.0.0.1"),
+            address => format!("src {address}"),
+        }));
+    for filter in filters {
+        let query = portstat::filter::parse(&filter, &port_of);
+        assert!(query.is_ok(), "{filter}: {query:?}");
+    }
+}
+
 /// The keys of objects that the manual must name. Those of `groups` are names of states.
 fn keys(value: &Value, found: &mut Words) {
     match value {

@@ -5,7 +5,7 @@
 //! expression = conjunction { or conjunction }
 //! conjunction = term { [ and ] term }
 //! term       = not term | "(" expression ")" | test
-//! test       = ("sport" | "dport") OPERATOR port | ("src" | "dst") [OPERATOR] address
+//! test       = ("sport" | "dport") [OPERATOR] port | ("src" | "dst") [OPERATOR] address
 //! ```
 //!
 //! A new kind of test is one variant of [`Test`], one arm in the parser and one in the evaluator.

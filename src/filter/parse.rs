@@ -1,6 +1,7 @@
 //! Text to expression.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::lex::{Token, tokens};
 use super::{Comparison, End, Expression, Prefix, Query, Test};
@@ -193,20 +194,25 @@ impl<'a> Parser<'a> {
     }
 
     fn port_test(&mut self, end: End) -> Result<Expression, FilterError> {
-        let Some(comparison) = self.comparison() else {
-            return Err(self.error("=, !=, <, <=, > or >="));
-        };
+        let compared = self.comparison();
         let port = self.peek().and_then(|text| {
             let text = text.strip_prefix("*:").unwrap_or(text);
             self.port(text.strip_prefix(':').unwrap_or(text))
         });
         let Some(port) = port else {
-            return Err(self.error("a port (0–65535) or the name of a service, such as :443"));
+            let or = if compared.is_some() {
+                ""
+            } else {
+                "=, !=, <, <=, >, >= or "
+            };
+            return Err(self.error(format!(
+                "{or}a port (0–65535) or the name of a service, such as :443"
+            )));
         };
         self.next += 1;
         Ok(Expression::Test(Test::Port {
             end,
-            comparison,
+            comparison: compared.unwrap_or(Comparison::Equal),
             port,
         }))
     }
@@ -222,7 +228,10 @@ impl<'a> Parser<'a> {
             }
         };
         let Some(test) = self.peek().and_then(|text| self.address(end, text)) else {
-            return Err(self.error("an address, such as 10.0.0.0/8, [::1]:443 or 127.0.0.1:http"));
+            return Err(self.error(
+                "an address in numbers (names of hosts are not looked up), such as 10.0.0.0/8, \
+                 [::1]:443 or 127.0.0.1:http",
+            ));
         };
         self.next += 1;
         Ok(if negated {
@@ -262,20 +271,34 @@ impl<'a> Parser<'a> {
             .find_map(|(name, family)| Some((text.strip_prefix(name)?, family)));
         if let Some((rest, family)) = named {
             let family = Expression::Test(Test::Family(family));
-            let address = self.address(end, rest)?;
+            let address = self.endpoint(end, rest)?;
             return Some(Expression::And(vec![family, address]));
         }
-        let (addr, length, port) = split_port(text)?;
-        let prefix = match (addr, length) {
-            ("", None) if port.is_none() => return None,
-            ("" | "*", None) => None,
-            _ => Some(prefix(addr, length)?),
-        };
-        let port = match port {
-            None | Some("*") => None,
-            Some(port) => Some(self.port(port)?),
-        };
-        Some(Expression::Test(Test::Address { end, prefix, port }))
+        self.endpoint(end, text)
+    }
+
+    /// `ADDR[/len][:PORT]`. As in ss, what stands behind the last colon is the port; where that
+    /// leaves no address, as of `::1`, all of it is one.
+    fn endpoint(&self, end: End, text: &str) -> Option<Expression> {
+        if let Some((addr, port)) = split_port(text)
+            && let Some(prefix) = wanted_prefix(&addr)
+            && let Some(port) = self.wanted_port(port)
+        {
+            return Some(Expression::Test(Test::Address { end, prefix, port }));
+        }
+        Some(Expression::Test(Test::Address {
+            end,
+            prefix: Some(prefix(text)?),
+            port: None,
+        }))
+    }
+
+    /// A port, `None` for all, of what stands behind an address.
+    fn wanted_port(&self, text: Option<&str>) -> Option<Option<u16>> {
+        match text {
+            None | Some("" | "*") => Some(None),
+            Some(port) => Some(Some(self.port(port)?)),
+        }
     }
 }
 
@@ -290,37 +313,70 @@ fn joined(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -
     }
 }
 
-/// Splits `ADDR[/len][:PORT]`, in which an IPv6 address with a port stands in brackets, into the
-/// address, its length and the port.
-fn split_port(text: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
-    let colons = text.bytes().filter(|&byte| byte == b':').count();
-    let (addr, rest) = match text.strip_prefix('[') {
-        Some(bracketed) => bracketed.split_once(']')?,
-        None => {
-            let end = text.find(['/', ':']).filter(|_| colons < 2);
-            text.split_at(end.or(text.find('/')).unwrap_or(text.len()))
-        }
-    };
-    let (length, port) = match rest.split_once(':') {
-        Some((length, port)) => (length, Some(port)),
-        None => (rest, None),
-    };
-    match length {
-        "" => Some((addr, None, port)),
-        _ => Some((addr, Some(length.strip_prefix('/')?), port)),
+/// Splits `ADDR[/len][:PORT]` at the last colon. An IPv6 address may stand in brackets, with its
+/// length or before it.
+fn split_port(text: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (addr, rest) = bracketed.split_once(']')?;
+        let (length, port) = match rest.split_once(':') {
+            Some((length, port)) => (length, Some(port)),
+            None => (rest, None),
+        };
+        // Without an address in them brackets mean nothing.
+        let addr = Some(addr).filter(|addr| !matches!(*addr, "" | "*"))?;
+        return Some((Cow::Owned(format!("{addr}{length}")), port));
+    }
+    if text.is_empty() {
+        return None;
+    }
+    Some(match text.rsplit_once(':') {
+        // A length is the end of an address.
+        Some((addr, port)) if !port.contains('/') => (Cow::Borrowed(addr), Some(port)),
+        _ => (Cow::Borrowed(text), None),
+    })
+}
+
+/// The prefix of what stands before a port; `None` inside for all addresses.
+fn wanted_prefix(text: &str) -> Option<Option<Prefix>> {
+    match text {
+        "" | "*" => Some(None),
+        _ => prefix(text).map(Some),
     }
 }
 
-fn prefix(addr: &str, length: Option<&str>) -> Option<Prefix> {
-    let addr: IpAddr = addr.parse().ok()?;
-    let whole = match addr {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
+/// `ADDR[/len]`. As in ss, zeros at the end of an IPv4 address may be left out, and its length may
+/// be a mask.
+fn prefix(text: &str) -> Option<Prefix> {
+    let (addr, length) = match text.split_once('/') {
+        Some((addr, length)) => (addr, Some(length)),
+        None => (text, None),
     };
-    match length {
-        Some(length) => Prefix::new(addr, length.parse().ok()?),
-        None => Prefix::new(addr, whole),
-    }
+    let addr = match v4(addr) {
+        Some(addr) => IpAddr::V4(addr),
+        None => IpAddr::V6(addr.parse().ok()?),
+    };
+    let length = match (length, addr) {
+        (Some(length), _) if length.contains('.') => mask_length(v4(length)?)?,
+        (Some(length), _) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            length.parse().ok()?
+        }
+        (Some(_), _) => return None,
+        (None, IpAddr::V4(_)) => 32,
+        (None, IpAddr::V6(_)) => 128,
+    };
+    Prefix::new(addr, length)
+}
+
+/// An IPv4 address of one to four numbers: `127` is 127.0.0.0.
+fn v4(text: &str) -> Option<Ipv4Addr> {
+    let missing = 3usize.checked_sub(text.matches('.').count())?;
+    format!("{text}{}", ".0".repeat(missing)).parse().ok()
+}
+
+/// How many ones a mask begins with, when all others are zeros.
+fn mask_length(mask: Ipv4Addr) -> Option<u8> {
+    let ones = mask.to_bits().leading_ones();
+    (mask.to_bits().count_ones() == ones).then_some(ones as u8)
 }
 
 /// The states of a name: ss's long names, the names it prints, and its words for several.
@@ -410,6 +466,45 @@ mod tests {
         check_error("dst [::1", 5, "an address");
         check_error("dst [::1]x", 5, "an address");
         check_error("dst /8", 5, "an address");
+        for text in [
+            "[]",
+            "[]:1",
+            "[*]:1",
+            "[::1]:1:2",
+            "[::1/8]/8",
+            "::1/8/8",
+            "1.2.3.4.5",
+        ] {
+            check_error(&format!("dst {text} )"), 5, "an address");
+        }
+        check_error("dst 1.2.3.4/255.0.255.0", 5, "an address");
+        check_error("dst 1.2.3.4/+8", 5, "an address");
+        check_error("dst inet:inet:1.2.3.4", 5, "an address");
+    }
+
+    #[test]
+    fn addresses_as_ss_reads_them() {
+        check_same("sport :8080", "sport = :8080");
+        check_same(
+            "dport https and sport 8080",
+            "dport = :443 and sport = :8080",
+        );
+        check_same("dst 127/8", "dst 127.0.0.0/8");
+        check_same("dst 10.1/16:443", "dst 10.1.0.0/16:443");
+        check_same("dst 127", "dst 127.0.0.0");
+        check_same("dst 10.0.0.0/255.0.0.0", "dst 10.0.0.0/8");
+        check_same("src ::1:445", "src [::1]:445");
+        check_same("src [fe80::/10]:443", "src fe80::/10:443");
+        check_same("src [fe80::]/10:443", "src fe80::/10:443");
+        check_same("src [10.0.0.0/8]:443", "src 10.0.0.0/8:443");
+        check_same("src ::ffff:10.0.0.1:https", "src [::ffff:10.0.0.1]:443");
+        check_same("src 10.0.0.1:", "src 10.0.0.1:*");
+        // What ss refuses, as it takes the last number for a port.
+        check_same("src ::1", "src [::1]");
+        check_same("src ::", "src [::]");
+        check_same("src 1:2:3:4:5:6:7:8", "src [1:2:3:4:5:6:7:8]");
+        check_same("src 1:2:3:4:5:6:7:8:443", "src [1:2:3:4:5:6:7:8]:443");
+        check_same("src ::ffff:10.1.2.3", "src [::ffff:10.1.2.3]");
     }
 
     #[test]
@@ -437,7 +532,10 @@ mod tests {
     #[test]
     fn mistakes_name_their_column_and_what_was_expected() {
         check_error("sport = :http999", 9, "a port");
-        check_error("sport :80", 7, "=, !=");
+        check_error("sport nope", 7, "=, !=");
+        check_error("sport", 6, "=, !=");
+        check_error("src localhost", 5, "names of hosts are not looked up");
+        check_error("src localhost:80", 5, "names of hosts are not looked up");
         check_error("state nope", 7, "a state");
         check_error("sport = :80 )", 13, "and, or");
         check_error("( sport = :80", 14, "\")\"");

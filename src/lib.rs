@@ -43,15 +43,13 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Args, Environment, Plan};
 use command::{Error, Finish};
 use render::escape::message;
 
 /// Runs the command line `args`, of which the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args = match Args::read(args) {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too, and may meet a closed pipe.

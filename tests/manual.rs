@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use clap::{Arg, CommandFactory as _, Parser as _};
+use clap::{Arg, CommandFactory as _};
 use portstat::cli::{Args, Environment, Plan};
 use portstat::model::{Gap, HiddenCause, State};
 use portstat::render::Column;
@@ -418,8 +419,9 @@ fn invocations(text: &str) -> Vec<Vec<String>> {
 /// Checks that the program would do it, short of looking at the machine.
 #[track_caller]
 fn check_invocation(args: &[String]) {
-    let parsed = Args::try_parse_from(["portstat".to_owned()].iter().chain(args))
-        .unwrap_or_else(|error| panic!("{args:?}: {error}"));
+    let words = ["portstat".to_owned()].into_iter().chain(args.to_vec());
+    let parsed =
+        Args::read(words.map(OsString::from)).unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let filter = parsed.list.filter.join(" ");
     let plan = Plan::new(parsed, &Environment::default());
     assert!(plan.is_ok(), "{args:?}: {plan:?}");

@@ -380,7 +380,8 @@ mod tests {
     use clap::Parser;
 
     fn plan(args: &[&str]) -> Result<Plan, UsageError> {
-        let args = Args::try_parse_from(["portstat"].iter().chain(args)).unwrap();
+        let words = ["portstat"].iter().chain(args).map(OsString::from);
+        let args = Args::read(words).unwrap();
         Plan::new(args, &Environment::default())
     }
 

@@ -253,6 +253,42 @@ ephemeral ports ok: 1 of 28232 (0.0 %) from 10.0.0.1 to 10.0.0.5:5432, 1 of them
     );
 }
 
+/// Insists on the order in which local ports come when sorted by a column.
+#[track_caller]
+fn check_order(column: &str, expected: &str) {
+    let recording = small();
+    let args = [
+        "-tuaH",
+        "--columns",
+        "local_port,pid,timer,peer,user",
+        "--sort",
+    ];
+    let ran = look(recording.path(), &[&args[..], &[column]].concat()).exited(0);
+    let ports: Vec<&str> = ran
+        .text()
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(ports.join(" "), expected, "{column}: {}", ran.text());
+}
+
+#[test]
+fn rows_without_a_value_come_last_in_either_order() {
+    // Unsorted: 53 80 40001 47123 8443 2222 8443.
+    check_order("timer", "8443 40001 53 80 47123 8443 2222");
+    check_order("-timer", "40001 8443 53 80 47123 8443 2222");
+    check_order("peer_port", "40001 8443 53 80 47123 8443 2222");
+    check_order("-peer_port", "8443 40001 53 80 47123 8443 2222");
+    check_order("-peer", "8443 40001 53 80 47123 8443 2222");
+    check_order("service", "8443 8443 40001 53 80 47123 2222");
+    check_order("-service", "80 53 40001 8443 8443 47123 2222");
+    check_order("-uid", "2222 47123 8443 8443 53 80 40001");
+    check_order("-inode", "53 47123 8443 2222 8443 80 40001");
+    check_order("-process", "80 8443 8443 53 47123 2222 40001");
+    check_order("state", "47123 8443 80 8443 2222 40001 53");
+    check_order("-state", "53 40001 80 8443 2222 8443 47123");
+}
+
 // Usage.
 
 /// Insists that arguments are refused, with a message that names all of `named`.

@@ -12,7 +12,7 @@ use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
 use crate::model::{Gap, Row, Socket};
-use crate::render::{self, Collection, JsonFields, TableOptions, verdict_line};
+use crate::render::{self, Collection, JsonFields, SortKey, TableOptions, verdict_line};
 
 /// The `schema` of a list.
 const SCHEMA: &str = "portstat.list.v1";
@@ -158,18 +158,22 @@ impl<'a> Held<'a> {
     }
 }
 
-/// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
+/// The order of rows: by the column of `--sort`, in a table by group first; else as they came. Rows
+/// of which the column says nothing are the last, whichever way it is sorted.
 fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
     let is_table = plan.output.format == Format::Table;
     let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
     if let Some(sort) = plan.sort {
-        order.sort_by_cached_key(|&index| {
-            sort.column
-                .sort_key(&annotator.row(&kept.sockets[index], kept.details.get(index)))
+        let keys: Vec<Option<SortKey>> = order
+            .iter()
+            .map(|&index| annotator.row(&kept.sockets[index], kept.details.get(index)))
+            .map(|row| sort.column.sort_key(&row))
+            .collect();
+        order.sort_by(|&one, &other| match (&keys[one], &keys[other]) {
+            (Some(one), Some(other)) if sort.descending => other.cmp(one),
+            (Some(one), Some(other)) => one.cmp(other),
+            (one, other) => one.is_none().cmp(&other.is_none()),
         });
-        if sort.descending {
-            order.reverse();
-        }
     } else if is_table {
         order.sort_by_key(|&index| reading_order(&kept.sockets[index]));
     }

@@ -345,39 +345,38 @@ impl Column {
         }
     }
 
-    /// What `--sort` goes by.
-    pub fn sort_key(self, row: &Row<'_>) -> SortKey {
+    /// What `--sort` goes by; `None` where the column has nothing to say of the row.
+    pub fn sort_key(self, row: &Row<'_>) -> Option<SortKey> {
         let socket = row.socket;
+        let number = |number: u64| Some(SortKey::Number(number));
+        let told = |told: u64| Some(told).filter(|&told| told != 0).map(SortKey::Number);
+        let peer = Some(socket.peer).filter(|peer| !peer.is_none());
         match self {
-            Column::RecvQ => SortKey::Number(u64::from(socket.queues.recv_q())),
-            Column::SendQ => SortKey::Number(u64::from(socket.queues.send_q())),
-            Column::Local => SortKey::Endpoint(socket.local.addr, socket.local.port),
-            Column::LocalAddr => SortKey::Endpoint(socket.local.addr, 0),
-            Column::LocalPort => SortKey::Number(u64::from(socket.local.port)),
-            Column::Peer => SortKey::Endpoint(socket.peer.addr, socket.peer.port),
-            Column::PeerAddr => SortKey::Endpoint(socket.peer.addr, 0),
-            Column::PeerPort => SortKey::Number(u64::from(socket.peer.port)),
-            Column::Pid => SortKey::Number(
-                row.owners
-                    .iter()
-                    .next()
-                    .map_or(u64::MAX, |owner| u64::from(owner.holder.pid)),
-            ),
-            Column::Uid => SortKey::Number(row.uid().map_or(u64::MAX, u64::from)),
-            Column::Inode => SortKey::told(socket.inode),
-            Column::Cookie => SortKey::told(socket.cookie),
-            Column::Timer => SortKey::Number(
-                socket
-                    .timer
-                    .map_or(u64::MAX, |timer| u64::from(timer.expires_ms)),
-            ),
+            Column::RecvQ => number(u64::from(socket.queues.recv_q())),
+            Column::SendQ => number(u64::from(socket.queues.send_q())),
+            Column::Local => Some(SortKey::Endpoint(socket.local.addr, socket.local.port)),
+            Column::LocalAddr => Some(SortKey::Endpoint(socket.local.addr, 0)),
+            Column::LocalPort => number(u64::from(socket.local.port)),
+            Column::Peer => peer.map(|peer| SortKey::Endpoint(peer.addr, peer.port)),
+            Column::PeerAddr => peer.map(|peer| SortKey::Endpoint(peer.addr, 0)),
+            Column::PeerPort => peer.map(|peer| SortKey::Number(u64::from(peer.port))),
+            Column::Pid => {
+                let first = row.owners.iter().next();
+                first.map(|owner| SortKey::Number(u64::from(owner.holder.pid)))
+            }
+            Column::Uid => row.uid().map(|uid| SortKey::Number(u64::from(uid))),
+            Column::Inode => told(socket.inode),
+            Column::Cookie => told(socket.cookie),
+            Column::Timer => socket
+                .timer
+                .map(|timer| SortKey::Number(u64::from(timer.expires_ms))),
             Column::Rmem
             | Column::Rcvbuf
             | Column::Wmem
             | Column::Sndbuf
             | Column::Drops
             | Column::Tos
-            | Column::Metric(_) => SortKey::Number(self.detail(row).unwrap_or(u64::MAX)),
+            | Column::Metric(_) => self.detail(row).map(SortKey::Number),
             Column::Congestion
             | Column::Proto
             | Column::Family
@@ -393,7 +392,8 @@ impl Column {
             | Column::User => {
                 let mut cell = Vec::new();
                 self.push(&mut cell, row);
-                SortKey::Text(cell)
+                let says_nothing = cell.is_empty() || (self == Column::Process && cell == b"-");
+                (!says_nothing).then_some(SortKey::Text(cell))
             }
         }
     }
@@ -402,19 +402,12 @@ impl Column {
 /// What a row is sorted by: numbers as numbers, addresses as addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortKey {
-    /// A number; what is not there comes last.
+    /// A number.
     Number(u64),
     /// An address, then a port; IPv4 before IPv6.
     Endpoint(IpAddr, u16),
     /// Text.
     Text(Vec<u8>),
-}
-
-impl SortKey {
-    /// A number of which 0 means that there is none.
-    const fn told(number: u64) -> SortKey {
-        SortKey::Number(if number == 0 { u64::MAX } else { number })
-    }
 }
 
 impl FromStr for Column {

@@ -52,19 +52,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match Args::read(args) {
         Ok(args) => args,
         Err(error) => {
-            // Help and version come this way too, and may meet a closed pipe.
-            let _ = if error.use_stderr() {
-                let text = error.render().to_string();
-                std::io::stderr().write_all(message(&text).as_bytes())
-            } else {
-                error.print()
-            };
+            if !error.use_stderr() {
+                // Help and version.
+                let printed = error.print().and_then(|()| std::io::stdout().flush());
+                return exit_code(printed.map(|()| Finish::Done).map_err(Error::from));
+            }
+            let text = error.render().to_string();
+            // There is nobody left to tell when stderr is closed.
+            let _ = std::io::stderr().write_all(message(&text).as_bytes());
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
     let outcome = Plan::new(args, &Environment::current())
         .map_err(Error::from)
         .and_then(command::run);
+    exit_code(outcome)
+}
+
+/// The exit code of a run; says why it failed.
+fn exit_code(outcome: Result<Finish, Error>) -> ExitCode {
     match outcome {
         Ok(Finish::Done) => ExitCode::SUCCESS,
         Ok(Finish::NoMatch) => ExitCode::from(1),

@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use portstat::wire::netlink::framed;
 
@@ -16,6 +18,7 @@ use support::population::Random;
 use support::portstat::{Ran, bounded, command, csv_records, finish, run};
 use support::recording::{DONE, DiagRow, PROC_HEADING, ROW, Recording, done, dump, proc_line};
 use support::terminal::shown_on_terminal;
+use support::waiting::PATIENCE;
 
 /// The kernel's numbers of some states.
 const ESTABLISHED: u8 = 1;
@@ -545,6 +548,64 @@ fn output_that_cannot_be_written_is_said() {
             "{format}: {stderr}"
         );
     }
+}
+
+#[test]
+fn help_that_cannot_be_written_is_said() {
+    for args in [&["--help"][..], &["-h"], &["-V"], &["completions", "bash"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = command(args).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot write the output"),
+            "{args:?}: {stderr}"
+        );
+    }
+}
+
+/// Between two rounds, and when there is nothing to print in any.
+#[test]
+fn rounds_end_when_nobody_reads_them() {
+    let recording = small();
+    for args in [
+        &["-Htanc", "0.05", "state", "closing"][..],
+        &["-Htanc", "3600", "state", "closing"],
+        &["-tanc", "3600"],
+        &["-sc", "3600"],
+    ] {
+        let args = [&["--from", recording.path()], args].concat();
+        let mut child = command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                panic!("{args:?} goes on");
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn rounds_come_at_their_interval() {
+    let recording = small();
+    let args = ["--from", recording.path(), "-Htlc", "0.2", "sport = :80"];
+    let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.take(3).filter(Result::is_ok).count(), 3);
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+    child.wait().unwrap();
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `-s`: counts per protocol, family and state.
 
 use std::io::{self, Write};
-use std::thread;
 
 use super::context::{Context, Error, Finish};
 use super::hold::{count_connections, credible};
@@ -10,6 +9,7 @@ use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
+use crate::kernel::output::wait_for_next_round;
 use crate::render::{self, Collection, verdict_warning};
 
 /// The `schema` of a summary.
@@ -24,7 +24,8 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
         // One file of CSV has one header.
         plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
-            Some(interval) => thread::sleep(interval),
+            Some(interval) if wait_for_next_round(interval) => {}
+            Some(_) => return Ok(Finish::Done),
             None if plan.quiet && !found => return Ok(Finish::NoMatch),
             None => return Ok(Finish::Done),
         }

@@ -8,6 +8,7 @@ mod dump;
 mod holders;
 mod host;
 mod names;
+pub mod output;
 mod recorder;
 mod recording;
 mod resolve;

@@ -13,7 +13,6 @@ use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
 use crate::model::{Gap, Socket};
-use crate::render::verdict_warning;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
@@ -92,9 +91,9 @@ fn print(
     context.warn_of_gaps(&gaps);
     // A table says it below its rows.
     if plan.output.format != Format::Table
-        && let Some(warning) = verdict.as_ref().and_then(verdict_warning)
+        && let Some(verdict) = &verdict
     {
-        context.warn(warning);
+        context.warn_of_verdict(verdict);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
-use crate::render::{self, Collection, verdict_warning};
+use crate::render::{self, Collection};
 
 /// The `schema` of a summary.
 const SCHEMA: &str = "portstat.summary.v1";
@@ -115,8 +115,8 @@ fn print(
     stdout.flush()?;
     context.warn_of_gaps(&report.gaps);
     let told = matches!(plan.output.format, Format::Table | Format::Plain);
-    if let Some(warning) = verdict.as_ref().and_then(verdict_warning).filter(|_| !told) {
-        context.warn(warning);
+    if let Some(verdict) = verdict.as_ref().filter(|_| !told) {
+        context.warn_of_verdict(verdict);
     }
     Ok(found)
 }

@@ -622,6 +622,24 @@ fn a_large_recording_is_listed_whole_in_every_format() {
     assert!(list("table").text().contains("ESTAB 5000\n"));
 }
 
+#[test]
+fn quiet_says_when_it_cannot_tell_whatever_would_be_printed() {
+    let cut = Recording::empty().with("tcp.dump", &small_dump()[..100]);
+    let path = cut.path_of("tcp.dump");
+    for flags in ["-tq", "-tsq", "-tlq"] {
+        look(&path, &[flags, "sport = :9"]).exited(4);
+        let found = look(&path, &[flags, "state listening sport = :80"]).exited(0);
+        assert_eq!((found.text(), &found.stderr[..]), ("", ""));
+    }
+    let whole = small();
+    look(whole.path(), &["-sq", "sport = :9"])
+        .exited(1)
+        .quietly();
+    look(whole.path(), &["-sq", "sport = :80"])
+        .exited(0)
+        .quietly();
+}
+
 // How the ephemeral ports stand, and when that cannot be said.
 
 /// Insists that nobody says that all is well with the ephemeral ports, and that it is said why.

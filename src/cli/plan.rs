@@ -168,7 +168,10 @@ impl Plan {
                     Job::List(list_plan(everything, output)?)
                 }
             },
-            None if args.list.summary => Job::Summary(list_plan(args.list, output)?),
+            // Whether anything matches does not depend on how it would be printed.
+            None if args.list.summary && !args.list.quiet => {
+                Job::Summary(list_plan(args.list, output)?)
+            }
             None => Job::List(list_plan(args.list, output)?),
         };
         Ok(Plan {
@@ -412,6 +415,14 @@ mod tests {
         for more in ["-u4", "-u6", "-tu"] {
             assert_eq!(list(&[more]).states, StateSet::DEFAULT, "{more}");
         }
+    }
+
+    #[test]
+    fn a_quiet_summary_is_a_search_of_all_states() {
+        assert!(matches!(plan(&["-s"]).unwrap().job, Job::Summary(_)));
+        let search = list(&["-sq"]);
+        assert!(search.quiet);
+        assert_eq!(search.states, StateSet::ALL);
     }
 
     #[test]

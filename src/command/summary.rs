@@ -20,13 +20,12 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     let request = request(context, plan, &query);
     let mut plan = plan.clone();
     loop {
-        let found = print(context, &plan, &request, &query)?;
+        print(context, &plan, &request, &query)?;
         // One file of CSV has one header.
         plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
             Some(interval) if wait_for_next_round(interval) => {}
             Some(_) => return Ok(Finish::Done),
-            None if plan.quiet && !found => return Ok(Finish::NoMatch),
             None => return Ok(Finish::Done),
         }
     }
@@ -65,13 +64,13 @@ impl Receiver for Count<'_> {
     }
 }
 
-/// Prints the counts once; returns whether there was anything to count.
+/// Prints the counts once.
 fn print(
     context: &mut Context,
     plan: &ListPlan,
     request: &Request,
     query: &Query,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let settings = context.ephemeral_settings().ok();
     let mut count = Count {
         query,
@@ -81,10 +80,6 @@ fn print(
     };
     let mut report = collect(&context.host, request, &mut count)?;
     let summary = &count.summary;
-    let found = summary.iter().next().is_some();
-    if plan.quiet {
-        return Ok(found);
-    }
     let verdict = match (&count.ephemeral, settings) {
         (Some(count), _) if sees_all_connections(request) => {
             credible(Some(count.verdict()), &report.gaps)
@@ -118,5 +113,5 @@ fn print(
     if let Some(verdict) = verdict.as_ref().filter(|_| !told) {
         context.warn_of_verdict(verdict);
     }
-    Ok(found)
+    Ok(())
 }

@@ -679,6 +679,40 @@ fn what_was_not_seen_of_connections_is_not_well() {
     }
 }
 
+#[test]
+fn settings_that_cannot_be_read_are_said_where_a_verdict_would_stand() {
+    let said = |args: &[&str]| {
+        let without = Recording::empty().with("diag/tcp.nlmsg", small_dump());
+        let ran = look(without.path(), args).exited(0);
+        let said = ran.stderr.matches("no ephemeral port range: ").count();
+        if args.contains(&"--json") {
+            let gaps = &ran.json()["collection"]["gaps"];
+            let is_it = |gap: &&serde_json::Value| gap["what"] == "ephemeral port range";
+            let count = gaps.as_array().unwrap().iter().filter(is_it).count();
+            assert_eq!(count, said, "{args:?}: {gaps}");
+        }
+        said
+    };
+    for args in [
+        &["-ts"][..],
+        &["-ts", "--json"],
+        &["-ta", "--json"],
+        &["-tl", "--format", "table"],
+        &[],
+    ] {
+        assert_eq!(said(args), 1, "{args:?}");
+    }
+    for args in [
+        &["-ta"][..],
+        &["-tl", "--json"],
+        &["-ta", "--json", "sport = :80"],
+        &["-ts", "--format", "csv"],
+        &["-ts", "--format", "jsonl"],
+    ] {
+        assert_eq!(said(args), 0, "{args:?}");
+    }
+}
+
 // Recordings of several layouts.
 
 const LISTENER_LINE: (&str, &str, &str) = ("0100007F:1F90", "00000000:0000", "0A");

@@ -60,8 +60,10 @@ impl<'a> Held<'a> {
             }
             _ => None,
         };
-        // Only a table has a place for what is now missing.
-        report.gaps.extend(settings_gap.filter(|_| is_table));
+        // Plain, CSV and lines of JSON have no place for what is now missing.
+        let is_told =
+            is_table || (plan.output.format == Format::Json && sees_all_connections(request));
+        report.gaps.extend(settings_gap.filter(|_| is_told));
 
         let mut annotator = Annotator::new(&context.host, request, Wants::of(plan));
         annotator.prepare(&kept.sockets);

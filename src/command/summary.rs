@@ -71,7 +71,10 @@ fn print(
     request: &Request,
     query: &Query,
 ) -> Result<(), Error> {
-    let settings = context.ephemeral_settings().ok();
+    let (settings, settings_gap) = match context.ephemeral_settings() {
+        Ok(settings) => (Some(settings), None),
+        Err(gap) => (None, Some(gap)),
+    };
     let mut count = Count {
         query,
         summary: Summary::default(),
@@ -87,6 +90,12 @@ fn print(
         (_, Some(settings)) => count_connections(context, settings, &mut report.gaps),
         (_, None) => None,
     };
+    // CSV and lines of JSON have no place for what is now missing.
+    let has_place = matches!(
+        plan.output.format,
+        Format::Table | Format::Plain | Format::Json
+    );
+    report.gaps.extend(settings_gap.filter(|_| has_place));
     let header = plan.output.header;
     let mut out = Vec::new();
     match plan.output.format {

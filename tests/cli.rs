@@ -222,6 +222,31 @@ tcp,ipv6,ESTAB,10,2000,::ffff:10.0.0.1,8443,::ffff:10.0.0.9,40000,api,registered
 }
 
 #[test]
+fn csv_has_timers_when_asked_for() {
+    let recording = small();
+    for flag in ["-tano", "-tane"] {
+        let ran = look(recording.path(), &[flag, "--format", "csv"]).exited(0);
+        let records = csv_records(ran.text());
+        let timer = records[0].iter().position(|name| name == "timer").unwrap();
+        let timers: Vec<&str> = records[1..]
+            .iter()
+            .map(|record| &record[timer][..])
+            .filter(|cell| !cell.is_empty())
+            .collect();
+        assert_eq!(timers, ["timewait, 41sec", "on, 200ms, x1"]);
+    }
+}
+
+#[test]
+fn nobody_is_looked_for_whom_no_column_names() {
+    let recording = Recording::empty().with("diag/tcp.nlmsg", small_dump());
+    let args = ["-tanpr", "--columns", "local_port,state"];
+    look(recording.path(), &args).exited(0).quietly();
+    let ran = look(recording.path(), &["-tan", "--columns", "pid"]).exited(0);
+    assert!(ran.stderr.contains("owners"), "{}", ran.stderr);
+}
+
+#[test]
 fn without_flags_it_is_the_overview() {
     check_golden(
         &[],

@@ -235,6 +235,11 @@ impl Column {
         )
     }
 
+    /// Whether it shows the name of a host where there is one.
+    pub const fn has_host(self) -> bool {
+        matches!(self, Column::Local | Column::Peer)
+    }
+
     /// Whether it needs more of a process than its name.
     pub const fn needs_process_details(self) -> bool {
         matches!(self, Column::Exe | Column::Unit)

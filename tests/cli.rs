@@ -317,6 +317,67 @@ fn rows_without_a_value_come_last_in_either_order() {
     check_order("-state", "53 40001 80 8443 2222 8443 47123");
 }
 
+#[test]
+fn counts_are_of_what_was_read() {
+    let verdict = "ephemeral ports ok: 1 of 28232 (0.0 %) from 10.0.0.1 to 10.0.0.5:5432, \
+                   1 of them TIME-WAIT (32768-60999)\n";
+    check_golden(
+        &["-tsH"],
+        &("tcp   total               3         3         6
+tcp   ESTAB               0         1         1
+tcp   TIME-WAIT           1         0         1
+tcp   LISTEN              1         2         3
+tcp   BOUND               1         0         1
+"
+        .to_owned()
+            + verdict),
+    );
+    check_golden(
+        &["-4sH", "sport = :53 or sport = :80"],
+        &("udp   total               1         -         1
+udp   UNCONN              1         -         1
+tcp   total               1         -         1
+tcp   LISTEN              1         -         1
+"
+        .to_owned()
+            + verdict),
+    );
+    // What could not be read was not counted.
+    let tcp_alone = Recording::empty().with("tcp.dump", small_dump());
+    for args in [&["-sH"][..], &[]] {
+        let ran = look(&tcp_alone.path_of("tcp.dump"), args).exited(0);
+        let text = ran.text().to_lowercase();
+        assert!(text.contains("tcp") && !text.contains("udp"), "{text}");
+        assert!(ran.stderr.contains("udp/ipv4"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn rounds_of_tables_stand_apart() {
+    let recording = small();
+    for (flags, first) in [("-tsc", "PROTO STATE"), ("-tlc", "PROTO  RECV-Q")] {
+        let args = [
+            "--from",
+            recording.path(),
+            flags,
+            "0.01",
+            "--format",
+            "table",
+        ];
+        let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines: Vec<String> = lines.map_while(Result::ok).take(40).collect();
+        let heads: Vec<usize> = (0..lines.len())
+            .filter(|&index| lines[index].starts_with(first))
+            .collect();
+        assert!(heads.len() > 2, "{lines:?}");
+        for &head in &heads[1..] {
+            assert_eq!(lines[head - 1], "", "{lines:?}");
+        }
+        child.wait().unwrap();
+    }
+}
+
 // Usage.
 
 /// Insists that arguments are refused, with a message that names all of `named`.

@@ -113,6 +113,16 @@ pub(super) fn count_connections(
     }
 }
 
+/// The tables less those that could not be read.
+pub(super) fn tables_read(tables: &[Table], gaps: &[Gap]) -> Vec<Table> {
+    let is_unread = |wanted: &Table| {
+        gaps.iter()
+            .any(|gap| matches!(gap, Gap::Unread { table, .. } if table == wanted))
+    };
+    let read = tables.iter().copied().filter(|table| !is_unread(table));
+    read.collect()
+}
+
 /// The verdict, unless it says that all is well of connections that were not all seen.
 pub(super) fn credible(verdict: Option<Verdict>, gaps: &[Gap]) -> Option<Verdict> {
     let blind = gaps.iter().any(loses_connections);

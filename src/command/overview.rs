@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
-use super::hold::{Hold, credible};
+use super::hold::{Hold, credible, tables_read};
 use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
 use crate::collect::{Request, collect};
@@ -48,6 +48,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         &mut out,
         &rows,
         &hold.counts.summary,
+        &tables_read(&request.tables, &report.gaps),
         verdict.as_ref(),
         &TableOptions {
             columns: None,

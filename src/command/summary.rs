@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::context::{Context, Error, Finish};
-use super::hold::{count_connections, credible};
+use super::hold::{count_connections, credible, tables_read};
 use super::request::{query, request, sees_all_connections};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
@@ -24,7 +24,12 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
         // One file of CSV has one header.
         plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
-            Some(interval) if wait_for_next_round(interval) => {}
+            Some(interval) if wait_for_next_round(interval) => {
+                // Tables for people stand apart.
+                if plan.output.format == Format::Table {
+                    writeln!(io::stdout())?;
+                }
+            }
             Some(_) => return Ok(Finish::Done),
             None => return Ok(Finish::Done),
         }
@@ -101,7 +106,9 @@ fn print(
     match plan.output.format {
         Format::Table | Format::Plain => {
             let shown = verdict.as_ref();
-            render::summary_text(&mut out, summary, shown, header, plan.output.paint);
+            let tables = tables_read(&plan.tables, &report.gaps);
+            let paint = plan.output.paint;
+            render::summary_text(&mut out, summary, &tables, shown, header, paint);
         }
         Format::Json => {
             let mut document = context.document(SCHEMA);

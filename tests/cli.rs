@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use portstat::wire::netlink::framed;
 
 use support::population::Random;
-use support::portstat::{Ran, bounded, command, csv_records, finish, run};
+use support::portstat::{Ran, bounded, bounded_by, command, csv_records, finish, run};
 use support::recording::{DONE, DiagRow, PROC_HEADING, ROW, Recording, done, dump, proc_line};
 use support::terminal::shown_on_terminal;
 use support::waiting::PATIENCE;
@@ -797,6 +797,27 @@ fn settings_that_cannot_be_read_are_said_where_a_verdict_would_stand() {
     ] {
         assert_eq!(said(args), 0, "{args:?}");
     }
+}
+
+/// A table of these rows as text takes four times as much.
+#[test]
+fn a_large_table_is_drawn_without_being_kept() {
+    const ROWS: u32 = 100_000;
+    let row = |index: u32| {
+        DiagRow {
+            cookie: index + 1,
+            inode: index + 1,
+            ..DiagRow::new(ESTABLISHED, "10.0.0.1:1024", "10.0.0.2:80")
+        }
+        .message()
+    };
+    let mut bytes: Vec<u8> = (0..ROWS).flat_map(row).collect();
+    bytes.extend(done());
+    let recording = Recording::empty().with("diag/tcp.nlmsg", bytes);
+    let args = ["--from", recording.path(), "-4tan", "--format", "table"];
+    let ran = finish(bounded_by(&mut command(&args), 55 << 20)).exited(0);
+    assert!(ran.text().contains(&format!("ESTAB {ROWS}\n")));
+    assert_eq!(ran.text().lines().count() as u32, ROWS + 2);
 }
 
 // Recordings of several layouts.

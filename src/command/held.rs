@@ -107,12 +107,12 @@ impl<'a> Held<'a> {
     }
 
     fn table(&self, plan: &ListPlan, out: &mut impl Write) -> io::Result<()> {
-        let rows: Vec<Row<'_>> = self.order.iter().map(|index| self.row(index)).collect();
-        let mut text = Vec::new();
-        if rows.is_empty() {
-            text.extend_from_slice(b"no sockets match\n");
+        if self.order.is_empty() {
+            out.write_all(b"no sockets match\n")?;
         }
-        render::table(&mut text, &rows, &table_options(plan));
+        let row = |place: usize| self.row(&self.order[place]);
+        render::table(out, self.order.len(), &row, &table_options(plan))?;
+        let mut text = Vec::new();
         if let Some(verdict) = &self.verdict {
             verdict_line(&mut text, verdict, plan.output.paint);
         }

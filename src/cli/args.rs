@@ -25,7 +25,7 @@ sport, dport, src, dst with = != < <= > >=, and, or, not, parentheses.
 
 Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
 CAP_DAC_READ_SEARCH.
-Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 nothing could be read.
+Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 it could not be done.
 
 See portstat(1).";
 

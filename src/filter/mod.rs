@@ -10,6 +10,7 @@
 //!
 //! A new kind of test is one variant of [`Test`], one arm in the parser and one in the evaluator.
 
+mod address;
 mod eval;
 mod lex;
 mod parse;

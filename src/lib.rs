@@ -43,8 +43,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Args, Command, Environment, Plan};
 use command::{Error, Finish};
 use render::escape::message;
@@ -55,18 +53,18 @@ const UNKNOWN: u8 = 3;
 /// Runs the command line `args`, of which the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let args = match Args::try_parse_from(&args) {
+    let args = match Args::read(args.clone()) {
         Ok(args) => args,
         Err(error) => {
-            // Help and version come this way too, and may meet a closed pipe.
-            let _ = if error.use_stderr() {
-                let text = error.render().to_string();
-                std::io::stderr().write_all(message(&text).as_bytes())
-            } else {
-                error.print()
-            };
+            if !error.use_stderr() {
+                // Help and version.
+                let printed = error.print().and_then(|()| std::io::stdout().flush());
+                return exit_code(printed.map(|()| Finish::Done).map_err(Error::from), false);
+            }
+            let text = error.render().to_string();
+            // There is nobody left to tell when stderr is closed.
+            let _ = std::io::stderr().write_all(message(&text).as_bytes());
             return ExitCode::from(match error.exit_code() {
-                0 => 0,
                 _ if cli::means_ephemeral(args) => UNKNOWN,
                 code => u8::try_from(code).unwrap_or(2),
             });
@@ -76,6 +74,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = Plan::new(args, &Environment::current())
         .map_err(Error::from)
         .and_then(command::run);
+    exit_code(outcome, ephemeral)
+}
+
+/// The exit code of a run, of `ephemeral` or another; says why it failed.
+fn exit_code(outcome: Result<Finish, Error>, ephemeral: bool) -> ExitCode {
     match outcome {
         Ok(Finish::Done) => ExitCode::SUCCESS,
         Ok(Finish::NoMatch | Finish::Warning) => ExitCode::from(1),

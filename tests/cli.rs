@@ -9,13 +9,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use portstat::wire::netlink::framed;
 
 use support::population::Random;
-use support::portstat::{Ran, bounded, command, csv_records, finish, run};
+use support::portstat::{Ran, bounded, bounded_by, command, csv_records, finish, run};
 use support::recording::{DONE, DiagRow, PROC_HEADING, ROW, Recording, done, dump, proc_line};
 use support::terminal::shown_on_terminal;
+use support::waiting::PATIENCE;
 
 /// The kernel's numbers of some states.
 const ESTABLISHED: u8 = 1;
@@ -219,6 +222,31 @@ tcp,ipv6,ESTAB,10,2000,::ffff:10.0.0.1,8443,::ffff:10.0.0.9,40000,api,registered
 }
 
 #[test]
+fn csv_has_timers_when_asked_for() {
+    let recording = small();
+    for flag in ["-tano", "-tane"] {
+        let ran = look(recording.path(), &[flag, "--format", "csv"]).exited(0);
+        let records = csv_records(ran.text());
+        let timer = records[0].iter().position(|name| name == "timer").unwrap();
+        let timers: Vec<&str> = records[1..]
+            .iter()
+            .map(|record| &record[timer][..])
+            .filter(|cell| !cell.is_empty())
+            .collect();
+        assert_eq!(timers, ["timewait, 41sec", "on, 200ms, x1"]);
+    }
+}
+
+#[test]
+fn nobody_is_looked_for_whom_no_column_names() {
+    let recording = Recording::empty().with("diag/tcp.nlmsg", small_dump());
+    let args = ["-tanpr", "--columns", "local_port,state"];
+    look(recording.path(), &args).exited(0).quietly();
+    let ran = look(recording.path(), &["-tan", "--columns", "pid"]).exited(0);
+    assert!(ran.stderr.contains("owners"), "{}", ran.stderr);
+}
+
+#[test]
 fn without_flags_it_is_the_overview() {
     check_golden(
         &[],
@@ -251,6 +279,103 @@ tcp   BOUND               1         0         1
 ephemeral ports ok: 1 of 28232 (0.0 %) from 10.0.0.1 to 10.0.0.5:5432, 1 of them TIME-WAIT (32768-60999)
 ",
     );
+}
+
+/// Insists on the order in which local ports come when sorted by a column.
+#[track_caller]
+fn check_order(column: &str, expected: &str) {
+    let recording = small();
+    let args = [
+        "-tuaH",
+        "--columns",
+        "local_port,pid,timer,peer,user",
+        "--sort",
+    ];
+    let ran = look(recording.path(), &[&args[..], &[column]].concat()).exited(0);
+    let ports: Vec<&str> = ran
+        .text()
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(ports.join(" "), expected, "{column}: {}", ran.text());
+}
+
+#[test]
+fn rows_without_a_value_come_last_in_either_order() {
+    // Unsorted: 53 80 40001 47123 8443 2222 8443.
+    check_order("timer", "8443 40001 53 80 47123 8443 2222");
+    check_order("-timer", "40001 8443 53 80 47123 8443 2222");
+    check_order("peer_port", "40001 8443 53 80 47123 8443 2222");
+    check_order("-peer_port", "8443 40001 53 80 47123 8443 2222");
+    check_order("-peer", "8443 40001 53 80 47123 8443 2222");
+    check_order("service", "8443 8443 40001 53 80 47123 2222");
+    check_order("-service", "80 53 40001 8443 8443 47123 2222");
+    check_order("-uid", "2222 47123 8443 8443 53 80 40001");
+    check_order("-inode", "53 47123 8443 2222 8443 80 40001");
+    check_order("-process", "80 8443 8443 53 47123 2222 40001");
+    check_order("state", "47123 8443 80 8443 2222 40001 53");
+    check_order("-state", "53 40001 80 8443 2222 8443 47123");
+}
+
+#[test]
+fn counts_are_of_what_was_read() {
+    let verdict = "ephemeral ports ok: 1 of 28232 (0.0 %) from 10.0.0.1 to 10.0.0.5:5432, \
+                   1 of them TIME-WAIT (32768-60999)\n";
+    check_golden(
+        &["-tsH"],
+        &("tcp   total               3         3         6
+tcp   ESTAB               0         1         1
+tcp   TIME-WAIT           1         0         1
+tcp   LISTEN              1         2         3
+tcp   BOUND               1         0         1
+"
+        .to_owned()
+            + verdict),
+    );
+    check_golden(
+        &["-4sH", "sport = :53 or sport = :80"],
+        &("udp   total               1         -         1
+udp   UNCONN              1         -         1
+tcp   total               1         -         1
+tcp   LISTEN              1         -         1
+"
+        .to_owned()
+            + verdict),
+    );
+    // What could not be read was not counted.
+    let tcp_alone = Recording::empty().with("tcp.dump", small_dump());
+    for args in [&["-sH"][..], &[]] {
+        let ran = look(&tcp_alone.path_of("tcp.dump"), args).exited(0);
+        let text = ran.text().to_lowercase();
+        assert!(text.contains("tcp") && !text.contains("udp"), "{text}");
+        assert!(ran.stderr.contains("udp/ipv4"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn rounds_of_tables_stand_apart() {
+    let recording = small();
+    for (flags, first) in [("-tsc", "PROTO STATE"), ("-tlc", "PROTO  RECV-Q")] {
+        let args = [
+            "--from",
+            recording.path(),
+            flags,
+            "0.01",
+            "--format",
+            "table",
+        ];
+        let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines: Vec<String> = lines.map_while(Result::ok).take(40).collect();
+        let heads: Vec<usize> = (0..lines.len())
+            .filter(|&index| lines[index].starts_with(first))
+            .collect();
+        assert!(heads.len() > 2, "{lines:?}");
+        for &head in &heads[1..] {
+            assert_eq!(lines[head - 1], "", "{lines:?}");
+        }
+        child.wait().unwrap();
+    }
 }
 
 // Usage.
@@ -314,7 +439,8 @@ fn a_mistake_in_a_filter_names_its_column_and_what_was_expected() {
     for (filter, column, expected) in [
         ("sport = :http999", 9, "a port"),
         ("sport = :70000", 9, "a port"),
-        ("sport :80", 7, "="),
+        ("sport nope", 7, "="),
+        ("src localhost", 5, "names of hosts are not looked up"),
         ("state nope", 7, "a state"),
         ("( sport = :80", 14, "\")\""),
         ("sport = :80 )", 13, "the end"),
@@ -518,6 +644,64 @@ fn output_that_cannot_be_written_is_said() {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_said() {
+    for args in [&["--help"][..], &["-h"], &["-V"], &["completions", "bash"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = command(args).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot write the output"),
+            "{args:?}: {stderr}"
+        );
+    }
+}
+
+/// Between two rounds, and when there is nothing to print in any.
+#[test]
+fn rounds_end_when_nobody_reads_them() {
+    let recording = small();
+    for args in [
+        &["-Htanc", "0.05", "state", "closing"][..],
+        &["-Htanc", "3600", "state", "closing"],
+        &["-tanc", "3600"],
+        &["-sc", "3600"],
+    ] {
+        let args = [&["--from", recording.path()], args].concat();
+        let mut child = command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                panic!("{args:?} goes on");
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn rounds_come_at_their_interval() {
+    let recording = small();
+    let args = ["--from", recording.path(), "-Htlc", "0.2", "sport = :80"];
+    let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.take(3).filter(Result::is_ok).count(), 3);
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_large_recording_is_listed_whole_in_every_format() {
     let recording = large();
     let list = |format: &str| look(recording.path(), &["-tan", "--format", format]).exited(0);
@@ -529,6 +713,123 @@ fn a_large_recording_is_listed_whole_in_every_format() {
         5000
     );
     assert!(list("table").text().contains("ESTAB 5000\n"));
+}
+
+#[test]
+fn quiet_says_when_it_cannot_tell_whatever_would_be_printed() {
+    let cut = Recording::empty().with("tcp.dump", &small_dump()[..100]);
+    let path = cut.path_of("tcp.dump");
+    for flags in ["-tq", "-tsq", "-tlq"] {
+        look(&path, &[flags, "sport = :9"]).exited(4);
+        let found = look(&path, &[flags, "state listening sport = :80"]).exited(0);
+        assert_eq!((found.text(), &found.stderr[..]), ("", ""));
+    }
+    let whole = small();
+    look(whole.path(), &["-sq", "sport = :9"])
+        .exited(1)
+        .quietly();
+    look(whole.path(), &["-sq", "sport = :80"])
+        .exited(0)
+        .quietly();
+}
+
+// How the ephemeral ports stand, and when that cannot be said.
+
+/// Insists that nobody says that all is well with the ephemeral ports, and that it is said why.
+#[track_caller]
+fn check_no_verdict(recording: &Recording, args: &[&str], why: &str) {
+    let ran = look(recording.path(), args).exited(0);
+    assert!(!ran.text().contains("ephemeral ports"), "{}", ran.text());
+    let said = ran.stderr.matches(why).count();
+    assert_eq!(said, 1, "{args:?}: {}", ran.stderr);
+}
+
+#[test]
+fn what_was_not_seen_of_connections_is_not_well() {
+    const TABLE: [&str; 2] = ["--format", "table"];
+    let udp = [
+        dump(&[DiagRow::new(CLOSE, "0.0.0.0:53", "0.0.0.0:0")]),
+        done(),
+    ]
+    .concat();
+    let udp_alone = || {
+        Recording::empty()
+            .with("diag/udp.nlmsg", &udp)
+            .with("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n")
+    };
+    let why = "tcp/ipv4 sockets cannot be read: ";
+    check_no_verdict(&udp_alone(), &[&["-ul"], &TABLE[..]].concat(), why);
+    let why = "no verdict on ephemeral ports: ";
+    check_no_verdict(&udp_alone(), &["-us"], why);
+    let document = look(udp_alone().path(), &["-us", "--json"]).json();
+    assert_eq!(document["ephemeral"], serde_json::Value::Null);
+    let gap = &document["collection"]["gaps"][0];
+    assert_eq!(gap["what"], "verdict on ephemeral ports", "{document}");
+
+    // Read in part, whether for the listing or for the verdict alone.
+    let cut = udp_alone().with("diag/tcp.nlmsg", &small_dump()[..300]);
+    let why = "diag/tcp.nlmsg: byte ";
+    for args in [&["-ul"][..], &["-ua"], &["-tl"], &["-ta"], &["-tua"]] {
+        check_no_verdict(&cut, &[args, &TABLE[..]].concat(), why);
+    }
+    for args in [&["-us"][..], &["-s"], &["-ts", "state", "listening"], &[]] {
+        check_no_verdict(&cut, args, why);
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_said_where_a_verdict_would_stand() {
+    let said = |args: &[&str]| {
+        let without = Recording::empty().with("diag/tcp.nlmsg", small_dump());
+        let ran = look(without.path(), args).exited(0);
+        let said = ran.stderr.matches("no ephemeral port range: ").count();
+        if args.contains(&"--json") {
+            let gaps = &ran.json()["collection"]["gaps"];
+            let is_it = |gap: &&serde_json::Value| gap["what"] == "ephemeral port range";
+            let count = gaps.as_array().unwrap().iter().filter(is_it).count();
+            assert_eq!(count, said, "{args:?}: {gaps}");
+        }
+        said
+    };
+    for args in [
+        &["-ts"][..],
+        &["-ts", "--json"],
+        &["-ta", "--json"],
+        &["-tl", "--format", "table"],
+        &[],
+    ] {
+        assert_eq!(said(args), 1, "{args:?}");
+    }
+    for args in [
+        &["-ta"][..],
+        &["-tl", "--json"],
+        &["-ta", "--json", "sport = :80"],
+        &["-ts", "--format", "csv"],
+        &["-ts", "--format", "jsonl"],
+    ] {
+        assert_eq!(said(args), 0, "{args:?}");
+    }
+}
+
+/// A table of these rows as text takes four times as much.
+#[test]
+fn a_large_table_is_drawn_without_being_kept() {
+    const ROWS: u32 = 100_000;
+    let row = |index: u32| {
+        DiagRow {
+            cookie: index + 1,
+            inode: index + 1,
+            ..DiagRow::new(ESTABLISHED, "10.0.0.1:1024", "10.0.0.2:80")
+        }
+        .message()
+    };
+    let mut bytes: Vec<u8> = (0..ROWS).flat_map(row).collect();
+    bytes.extend(done());
+    let recording = Recording::empty().with("diag/tcp.nlmsg", bytes);
+    let args = ["--from", recording.path(), "-4tan", "--format", "table"];
+    let ran = finish(bounded_by(&mut command(&args), 55 << 20)).exited(0);
+    assert!(ran.text().contains(&format!("ESTAB {ROWS}\n")));
+    assert_eq!(ran.text().lines().count() as u32, ROWS + 2);
 }
 
 // Recordings of several layouts.

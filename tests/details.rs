@@ -126,7 +126,7 @@ fn check_recorded(flags: &[&str]) {
 
 #[test]
 fn memory_and_account_of_tcp_are_those_of_ss() {
-    check_recorded(&["-t4anim", "-t4anoemi"]);
+    check_recorded(&["-t4anim", "-t4anoemi", "-t4anemi", "-t4ane"]);
 }
 
 #[test]
@@ -167,6 +167,7 @@ fn check_live(flags: &str) {
 #[test]
 fn the_kernel_is_asked_for_all_that_is_printed() {
     check_live("-tanoemi");
+    check_live("-tanei");
     check_live("-tani --tos");
     check_live("-tanm");
     check_live("-uanm");

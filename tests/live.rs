@@ -64,7 +64,7 @@ fn readings(args: &[String]) -> Vec<Reading> {
         readings.push(Reading {
             collector,
             format: "json",
-            rows: rows::json(&json.json()),
+            rows: rows::json_as_plain(&json.json(), args),
         });
     }
     readings
@@ -98,8 +98,19 @@ fn check_filters(flags: &str, filters: &[&str]) {
     });
 }
 
+/// Insists that the columns are those of ss.
+#[track_caller]
+fn compare_headings(args: &[String]) {
+    let expected = rows::heading(&ss::text(args));
+    for collector in Collector::BOTH {
+        let found = portstat::run_by(collector, args).exited(0);
+        assert_eq!(rows::heading(found.text()), expected, "{args:?}");
+    }
+}
+
 #[track_caller]
 fn compare_listings(args: &[String]) {
+    compare_headings(args);
     let (expected, found) = steadily(proc_net::rows, || (ss::rows(args), readings(args)));
     for reading in found {
         let what = format!("{args:?} by {:?} in {}", reading.collector, reading.format);
@@ -166,6 +177,42 @@ fn connected_sockets_of_both_protocols() {
 }
 
 #[test]
+fn connected_udp_unless_told() {
+    check_listing("-un");
+}
+
+#[test]
+fn a_single_state_has_no_column() {
+    beside_ss(|| {
+        for args in [
+            "-un",
+            "-u4n",
+            "-u6n",
+            "-tn",
+            "-uan",
+            "-tln",
+            "-uln",
+            "-tuln",
+            "-tuan",
+            "-un sport = :1",
+            "-uan state closed",
+            "-tan state closed",
+            "-tan state close",
+            "-tuan state closed",
+            "-uan state connected",
+            "-un state big",
+            "-un state established",
+            "-un exclude established",
+            "-tn state listening",
+            "-tn state listening state closed",
+            "-tan state bucket",
+        ] {
+            compare_headings(&words(args));
+        }
+    });
+}
+
+#[test]
 fn details() {
     check_listing("-tane");
 }
@@ -201,6 +248,7 @@ fn states_by_their_names() {
         ],
     );
     check_filters("-un", &["state established", "state close", "state all"]);
+    check_filters("-uan", &["state closed"]);
 }
 
 #[test]
@@ -264,6 +312,15 @@ fn addresses_and_networks() {
             "src :P",
             "dst :Q",
             "src inet:127.0.0.0/8",
+            "sport :P",
+            "src 127/8",
+            "src 127.0/23",
+            "src 127.0.0.0/255.255.254.0",
+            "src ::1:P",
+            "src [::1/127]:P",
+            "src ::/0:P",
+            "src [127.0.0.0/8]:P",
+            "src 127.0.0.1:",
         ],
     );
 }
@@ -1089,7 +1146,8 @@ fn owners_out_of_reach_are_hidden_with_one_warning() {
             );
             assert!(json.stderr.contains(&hidden.to_string()), "{}", json.stderr);
 
-            for rows in [rows::plain(plain.text(), &args), rows::json(&document)] {
+            let document = rows::json_as_plain(&document, &args);
+            for rows in [rows::plain(plain.text(), &args), document] {
                 assert_eq!(
                     rows.iter().filter(|row| row.unknown == "hidden").count(),
                     hidden

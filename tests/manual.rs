@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use clap::{Arg, CommandFactory as _, Parser as _};
+use clap::{Arg, CommandFactory as _};
 use portstat::cli::{Args, Environment, Plan};
 use portstat::model::{Gap, HiddenCause, State};
 use portstat::render::Column;
@@ -247,6 +248,31 @@ fn every_word_of_the_filter_language_is_understood() {
     }
 }
 
+#[test]
+fn every_example_of_an_address_or_a_port_is_understood() {
+    let port_of = |name: &str| ["http", "https"].contains(&name).then_some(1);
+    let section = Page::read().below("Sh", "FILTER").0;
+    let from = |item: &str| {
+        let start = section.iter().position(|line| line == item).unwrap();
+        let end = |line: &&String| !line.starts_with(".It ") && *line != ".El";
+        let lines = section[start + 1..].iter().take_while(end);
+        Page(lines.cloned().collect()).marked("Ql")
+    };
+    let (ports, addresses) = (from(".It Cm sport , Cm dport"), from(".It Cm src , Cm dst"));
+    assert!(ports.len() >= 4 && addresses.len() >= 12, "{addresses:?}");
+    let filters = ports
+        .iter()
+        .map(|port| format!("sport {port}"))
+        .chain(addresses.iter().map(|address| match &address[..] {
+            family @ ("inet:" | "inet6:") => format!("src {family}127.0.0.1"),
+            address => format!("src {address}"),
+        }));
+    for filter in filters {
+        let query = portstat::filter::parse(&filter, &port_of);
+        assert!(query.is_ok(), "{filter}: {query:?}");
+    }
+}
+
 /// The keys of objects that the manual must name. Those of `groups` are names of states.
 fn keys(value: &Value, found: &mut Words) {
     match value {
@@ -411,8 +437,9 @@ fn invocations(text: &str) -> Vec<Vec<String>> {
 /// Checks that the program would do it, short of looking at the machine.
 #[track_caller]
 fn check_invocation(args: &[String]) {
-    let parsed = Args::try_parse_from(["portstat".to_owned()].iter().chain(args))
-        .unwrap_or_else(|error| panic!("{args:?}: {error}"));
+    let words = ["portstat".to_owned()].into_iter().chain(args.to_vec());
+    let parsed =
+        Args::read(words.map(OsString::from)).unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let filter = parsed.list.filter.join(" ");
     let plan = Plan::new(parsed, &Environment::default());
     assert!(plan.is_ok(), "{args:?}: {plan:?}");

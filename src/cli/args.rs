@@ -1,6 +1,6 @@
 //! What is accepted: flags as in ss, a filter, subcommands.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -27,7 +27,7 @@ sport, dport, src, dst with = != < <= > >=, and, or, not, parentheses.
 
 Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
 CAP_DAC_READ_SEARCH.
-Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 nothing could be read;
+Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 it could not be done;
 of ephemeral 0 ok, 1 warning, 2 critical, 3 unknown.
 
 See portstat(1).";
@@ -53,6 +53,61 @@ pub struct Args {
     /// Another command than the listing.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Args {
+    /// Reads a command line, of which the first word is the program's own name.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+        Args::try_parse_from(with_intervals(words))
+    }
+}
+
+/// Writes `-c 5` and `-c5` as `-c=5`: as `-c` may stand alone before a filter, only a number
+/// behind it is its value.
+fn with_intervals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut written = Vec::new();
+    let mut words = words.into_iter().peekable();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            written.push(word);
+            break;
+        }
+        written.push(match word.to_str().and_then(split_interval) {
+            Some((flag, "")) => match words.next_if(|next| next.to_str().is_some_and(is_number)) {
+                Some(number) => joined(flag, &number),
+                None => word,
+            },
+            Some((flag, number)) if is_number(number) => joined(flag, OsStr::new(number)),
+            _ => word,
+        });
+    }
+    written.extend(words);
+    written
+}
+
+/// Splits a word behind the flag of the interval, `-tnc5`. No other short flag has a value.
+fn split_interval(word: &str) -> Option<(&str, &str)> {
+    if word == "--continuous" {
+        return Some((word, ""));
+    }
+    let bundle = word
+        .strip_prefix('-')
+        .filter(|flags| !flags.starts_with('-'))?;
+    let before = bundle.find('c')?;
+    let flags_only = bundle[..before]
+        .bytes()
+        .all(|flag| flag.is_ascii_alphanumeric());
+    flags_only.then(|| word.split_at(before + 2))
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.parse::<f64>().is_ok()
+}
+
+fn joined(flag: &str, number: &OsStr) -> OsString {
+    let mut word = OsString::from(format!("{flag}="));
+    word.push(number);
+    word
 }
 
 /// What every command takes.
@@ -106,7 +161,7 @@ pub struct ListArgs {
     /// Processes that hold the sockets
     #[arg(short = 'p', long)]
     pub processes: bool,
-    /// Details: uid, inode, cookie, cgroup, v6only, shut down directions
+    /// Details: timers, uid, inode, cookie, cgroup, v6only, shut down directions
     #[arg(short = 'e', long)]
     pub extended: bool,
     /// Timers
@@ -130,7 +185,7 @@ pub struct ListArgs {
     /// All details of a socket on its line
     #[arg(short = 'O', long)]
     pub oneline: bool,
-    /// Repeat every SECS seconds (1 unless told), also as `-c SECS`
+    /// Repeat every SECS seconds (1 unless told), also as `-c SECS` and `-cSECS`
     #[arg(
         short = 'c',
         long,
@@ -303,5 +358,31 @@ mod tests {
         assert!(args.list.quiet && args.list.tcp);
         assert_eq!(args.list.filter, ["sport", "=", ":9"]);
         assert!(Args::try_parse_from(["portstat", "-Z9"]).is_err());
+    }
+
+    #[track_caller]
+    fn check_interval(words: &str, seconds: Option<f64>, filter: &str) {
+        let words = ["portstat"].into_iter().chain(words.split(' '));
+        let args = Args::read(words.map(OsString::from)).unwrap();
+        assert_eq!(args.list.continuous, seconds.map(Seconds));
+        assert_eq!(args.list.filter.join(" "), filter);
+    }
+
+    #[test]
+    fn an_interval_stands_where_it_likes() {
+        check_interval("-tn state established -c 5", Some(5.0), "state established");
+        check_interval("-tn -c 5 state established", Some(5.0), "state established");
+        check_interval("-c5", Some(5.0), "");
+        check_interval("-tnc5 sport = :1", Some(5.0), "sport = :1");
+        check_interval("-tnc .5", Some(0.5), "");
+        check_interval("-tnc=5", Some(5.0), "");
+        check_interval("--continuous 5", Some(5.0), "");
+        check_interval("--continuous=5 dst :1", Some(5.0), "dst :1");
+        check_interval("-tc state established", Some(1.0), "state established");
+        check_interval("-tcn -H", Some(1.0), "");
+        check_interval("sport = :1 -c", Some(1.0), "sport = :1");
+        check_interval("--sort -cookie -c 2", Some(2.0), "");
+        check_interval("-tn sport = 5", None, "sport = 5");
+        check_interval("-tn -- -c 5", None, "-c 5");
     }
 }

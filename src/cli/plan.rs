@@ -11,7 +11,7 @@ use super::args::{
 use super::ephemeral::EphemeralPlan;
 use crate::collect::Method;
 use crate::kernel::{HolderMethod, terminal};
-use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
+use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, Paint};
 
 /// What of the environment matters.
@@ -123,7 +123,7 @@ pub struct ListPlan {
     pub details: DetailSet,
     /// All details of a socket on its line.
     pub oneline: bool,
-    /// Timers.
+    /// Timers, and with `-i` the options in use.
     pub timers: bool,
     /// Columns chosen by name.
     pub columns: Option<Vec<Column>>,
@@ -189,7 +189,10 @@ impl Plan {
                     Job::List(list_plan(everything, output)?)
                 }
             },
-            None if args.list.summary => Job::Summary(list_plan(args.list, output)?),
+            // Whether anything matches does not depend on how it would be printed.
+            None if args.list.summary && !args.list.quiet => {
+                Job::Summary(list_plan(args.list, output)?)
+            }
             None => Job::List(list_plan(args.list, output)?),
         };
         Ok(Plan {
@@ -291,7 +294,8 @@ fn list_plan(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
             tos: args.tos,
         },
         oneline: args.oneline,
-        timers: args.options,
+        // As in ss, where -e tells timers and options in use as well.
+        timers: args.options || args.extended,
         columns: (!args.columns.is_empty()).then_some(args.columns),
         sort: args.sort,
         interval,
@@ -351,11 +355,18 @@ fn states(args: &ListArgs) -> StateSet {
         states = StateSet::ALL;
     }
     if states.is_empty() {
-        states = StateSet::DEFAULT;
+        // As in ss, which knows one connected state of UDP, and more as soon as a family is named.
+        let only_udp = args.udp && !args.tcp && !args.ipv4 && !args.ipv6;
+        states = if only_udp {
+            StateSet::EMPTY.with(State::Established)
+        } else {
+            StateSet::DEFAULT
+        };
     }
     states
 }
 
+/// What must be read, which is what is printed or sorted by, and nothing else.
 impl ListPlan {
     /// The columns that are printed, as far as they were chosen by name, and the one sorted by.
     fn named_columns(&self) -> impl Iterator<Item = Column> {
@@ -363,45 +374,74 @@ impl ListPlan {
         self.columns.iter().flatten().copied().chain(sorted_by)
     }
 
+    fn names(&self, wanted: Column) -> bool {
+        self.named_columns().any(|column| column == wanted)
+    }
+
+    /// The format, as long as it has its usual columns; `None` when columns were chosen.
+    const fn usual(&self) -> Option<Format> {
+        match self.columns {
+            None => Some(self.output.format),
+            Some(_) => None,
+        }
+    }
+
     /// Whether owners must be found.
     pub fn needs_owners(&self) -> bool {
-        self.processes || self.named_columns().any(Column::needs_owners)
+        (self.processes && self.usual().is_some()) || self.named_columns().any(Column::needs_owners)
     }
 
     /// Whether more than the name of a process is printed.
     pub fn needs_process_details(&self) -> bool {
-        matches!(self.output.format, Format::Json | Format::Jsonl)
+        matches!(self.usual(), Some(Format::Json | Format::Jsonl))
             || self.named_columns().any(Column::needs_process_details)
     }
 
     /// Whether services are printed.
     pub fn needs_services(&self) -> bool {
-        match self.output.format {
-            Format::Json | Format::Jsonl => true,
-            Format::Csv if self.columns.is_none() => true,
-            Format::Table if self.columns.is_none() => true,
-            Format::Plain if self.columns.is_none() => {
-                !self.numeric || self.named_columns().any(|column| column == Column::Service)
-            }
-            _ => self.named_columns().any(|column| column == Column::Service),
-        }
+        let printed = match self.usual() {
+            None => false,
+            Some(Format::Plain) => !self.numeric,
+            Some(Format::Table | Format::Json | Format::Jsonl | Format::Csv) => true,
+        };
+        printed || self.names(Column::Service)
     }
 
     /// Whether names of users are printed.
     pub fn needs_users(&self) -> bool {
-        match self.output.format {
-            Format::Json | Format::Jsonl => true,
-            Format::Csv if self.columns.is_none() => true,
-            Format::Table if self.columns.is_none() => true,
-            _ => self.named_columns().any(|column| column == Column::User),
-        }
+        let printed = match self.usual() {
+            None | Some(Format::Plain) => false,
+            Some(Format::Table | Format::Json | Format::Jsonl | Format::Csv) => true,
+        };
+        printed || self.names(Column::User)
+    }
+
+    /// Whether names of hosts are printed: in a column, with the port behind them.
+    pub fn needs_hosts(&self) -> bool {
+        let printed = match self.usual() {
+            None => self
+                .columns
+                .iter()
+                .flatten()
+                .any(|column| column.has_host()),
+            Some(Format::Csv) => false,
+            Some(Format::Table | Format::Plain | Format::Json | Format::Jsonl) => true,
+        };
+        self.resolve && printed
     }
 
     /// The details to ask for.
     pub fn needed_details(&self) -> DetailSet {
+        let printed = match self.usual() {
+            None => DetailSet::NONE,
+            Some(Format::Plain | Format::Json | Format::Jsonl) => self.details,
+            Some(Format::Table | Format::Csv) => Column::of_details(self.details)
+                .map(Column::details)
+                .fold(DetailSet::NONE, DetailSet::union),
+        };
         self.named_columns()
             .map(Column::details)
-            .fold(self.details, DetailSet::union)
+            .fold(printed, DetailSet::union)
     }
 }
 
@@ -411,7 +451,8 @@ mod tests {
     use clap::Parser;
 
     fn plan(args: &[&str]) -> Result<Plan, UsageError> {
-        let args = Args::try_parse_from(["portstat"].iter().chain(args)).unwrap();
+        let words = ["portstat"].iter().chain(args).map(OsString::from);
+        let args = Args::read(words).unwrap();
         Plan::new(args, &Environment::default())
     }
 
@@ -436,6 +477,20 @@ mod tests {
         assert_eq!(list(&["-tl"]).states, StateSet::LISTENING);
         assert_eq!(list(&["-ta"]).states, StateSet::ALL);
         assert_eq!(list(&["-tB"]).states, StateSet::BOUND);
+        let connected = StateSet::EMPTY.with(State::Established);
+        assert_eq!(list(&["-u"]).states, connected);
+        assert_eq!(list(&["-ul"]).states, StateSet::LISTENING);
+        for more in ["-u4", "-u6", "-tu"] {
+            assert_eq!(list(&[more]).states, StateSet::DEFAULT, "{more}");
+        }
+    }
+
+    #[test]
+    fn a_quiet_summary_is_a_search_of_all_states() {
+        assert!(matches!(plan(&["-s"]).unwrap().job, Job::Summary(_)));
+        let search = list(&["-sq"]);
+        assert!(search.quiet);
+        assert_eq!(search.states, StateSet::ALL);
     }
 
     #[test]
@@ -509,5 +564,25 @@ mod tests {
         assert!(list(&["-tln", "--columns", "unit"]).needs_process_details());
         assert!(list(&["-tln", "--sort", "-process"]).needs_owners());
         assert!(!list(&["-tlnp"]).needs_process_details());
+        assert!(list(&["-tp", "--json"]).needs_process_details());
+
+        let chosen = list(&["-tlpremi", "--columns", "local_port,state"]);
+        assert!(!chosen.needs_owners() && !chosen.needs_services() && !chosen.needs_users());
+        assert!(!chosen.needs_hosts() && chosen.needed_details().is_empty());
+        assert!(list(&["-tr", "--columns", "state,peer"]).needs_hosts());
+        assert!(!list(&["-t", "--columns", "state,peer"]).needs_hosts());
+
+        for (format, hosts, extended) in [
+            ("plain", true, true),
+            ("table", true, false),
+            ("csv", false, false),
+            ("json", true, true),
+            ("jsonl", true, true),
+        ] {
+            let list = list(&["-trem", "--format", format]);
+            assert_eq!(list.needs_hosts(), hosts, "{format}");
+            assert_eq!(list.needed_details().extended, extended, "{format}");
+            assert!(list.needed_details().memory, "{format}");
+        }
     }
 }

@@ -31,7 +31,7 @@ impl Wants {
             services: plan.needs_services(),
             users: plan.needs_users(),
             cgroups: plan.needed_details().extended,
-            hosts: plan.resolve,
+            hosts: plan.needs_hosts(),
         }
     }
 }

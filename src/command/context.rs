@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::mem::{Discriminant, discriminant};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::analyze::{EphemeralSettings, Reuse, TimeWaitReuse};
+use crate::analyze::{EphemeralSettings, Reuse, Severity, TimeWaitReuse, Verdict};
 use crate::cli::plan::UsageError;
 use crate::collect::{CollectError, Method};
 use crate::filter::FilterError;
 use crate::kernel::{HolderMethod, Host, HostError};
 use crate::model::Gap;
-use crate::render::Document;
 use crate::render::escape::{message, terminal};
+use crate::render::{Document, verdict_warning};
 use crate::wire::sysctl;
 
 /// How a run ended that could do its job.
@@ -108,7 +109,40 @@ pub(super) struct Context {
     pub(super) method: Method,
     /// By which way owners are found.
     pub(super) holder_method: HolderMethod,
-    warned: HashSet<String>,
+    warned: Warned,
+}
+
+/// What was warned of in this run. Rounds see the same again, with other numbers and at other
+/// places; that is nothing new.
+#[derive(Default)]
+struct Warned {
+    texts: HashSet<String>,
+    gaps: HashSet<(Discriminant<Gap>, &'static str, String)>,
+    ports: Option<Severity>,
+}
+
+impl Warned {
+    fn is_new_text(&mut self, text: &str) -> bool {
+        self.texts.insert(text.to_owned())
+    }
+
+    fn is_new_gap(&mut self, gap: &Gap) -> bool {
+        let about = match gap {
+            Gap::Garbled { place, .. } => place.clone(),
+            Gap::Owners { cause, .. } => cause.name().to_owned(),
+            _ => gap.place().unwrap_or_default(),
+        };
+        self.gaps.insert((discriminant(gap), gap.what(), about))
+    }
+
+    /// Whether ports stand worse than ever said.
+    fn is_new_severity(&mut self, severity: Severity) -> bool {
+        let is_worse = Some(severity) > self.ports;
+        if is_worse {
+            self.ports = Some(severity);
+        }
+        is_worse
+    }
 }
 
 impl Context {
@@ -118,23 +152,32 @@ impl Context {
             host,
             method,
             holder_method,
-            warned: HashSet::new(),
+            warned: Warned::default(),
         }
     }
 
     /// Writes a warning to stderr, once a run.
     pub(super) fn warn(&mut self, warning: String) {
-        if !self.warned.contains(&warning) {
-            // There is nobody left to tell when stderr is closed.
-            let _ = writeln!(io::stderr(), "portstat: {}", message(&warning));
-            self.warned.insert(warning);
+        if self.warned.is_new_text(&warning) {
+            write_warning(&warning);
         }
     }
 
-    /// Warns of every gap.
+    /// Warns of every gap, once a run of each kind.
     pub(super) fn warn_of_gaps(&mut self, gaps: &[Gap]) {
         for gap in gaps {
-            self.warn(gap.to_string());
+            if self.warned.is_new_gap(gap) {
+                write_warning(&gap.to_string());
+            }
+        }
+    }
+
+    /// Warns when ephemeral ports run short, and again when it gets worse.
+    pub(super) fn warn_of_verdict(&mut self, verdict: &Verdict) {
+        if let Some(warning) = verdict_warning(verdict)
+            && self.warned.is_new_severity(verdict.severity)
+        {
+            write_warning(&warning);
         }
     }
 
@@ -194,6 +237,73 @@ impl Context {
             host: self.host.name(),
             taken_at: self.host.taken_at().map(crate::render::utc),
             collection: crate::render::Collection::default(),
+        }
+    }
+}
+
+fn write_warning(warning: &str) {
+    // There is nobody left to tell when stderr is closed.
+    let _ = writeln!(io::stderr(), "portstat: {}", message(warning));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Family, HiddenCause, Protocol, Table};
+
+    #[test]
+    fn other_numbers_are_no_new_warning() {
+        let mut warned = Warned::default();
+        let mut check = |gap: Gap, is_new: bool| {
+            assert_eq!(warned.is_new_gap(&gap), is_new, "{gap}");
+        };
+        let owners = |count, cause| Gap::Owners { count, cause };
+        let garbled = |place: &str, line: u64| Gap::Garbled {
+            what: "sockets",
+            place: place.to_owned(),
+            first: format!("line {line}"),
+            count: line,
+            reason: format!("reason {line}"),
+        };
+        let tables = Family::ALL.map(|family| Table {
+            protocol: Protocol::Tcp,
+            family,
+        });
+        let broken = |rows| Gap::Broken {
+            tables: tables.to_vec(),
+            rows,
+            reason: "interrupted".to_owned(),
+        };
+        let unread = |table| Gap::Unread {
+            table,
+            reason: "no".to_owned(),
+        };
+        check(owners(3, HiddenCause::Permission), true);
+        check(owners(4, HiddenCause::Permission), false);
+        check(owners(4, HiddenCause::Vanished), true);
+        check(garbled("proc/net/tcp", 3), true);
+        check(garbled("proc/net/tcp", 5), false);
+        check(garbled("proc/net/udp", 5), true);
+        check(broken(100), true);
+        check(broken(200), false);
+        check(unread(tables[0]), true);
+        check(unread(tables[1]), true);
+        check(unread(tables[1]), false);
+        check(Gap::Unresolved { count: 2 }, true);
+        check(Gap::Unresolved { count: 7 }, false);
+    }
+
+    #[test]
+    fn ports_are_warned_of_again_only_when_it_gets_worse() {
+        let mut warned = Warned::default();
+        for (severity, is_new) in [
+            (Severity::Warning, true),
+            (Severity::Warning, false),
+            (Severity::Critical, true),
+            (Severity::Warning, false),
+            (Severity::Critical, false),
+        ] {
+            assert_eq!(warned.is_new_severity(severity), is_new, "{severity:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error};
-use super::hold::{Hold, whole_verdict};
+use super::hold::{Hold, credible, whole_verdict};
 use super::list::Remarks;
 use super::request::sees_all_connections;
 use super::stream::Writer;
@@ -13,7 +13,7 @@ use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
 use crate::model::{Gap, Row, Socket};
-use crate::render::{self, Collection, JsonFields, TableOptions, verdict_line};
+use crate::render::{self, Collection, JsonFields, SortKey, TableOptions, verdict_line};
 
 /// The `schema` of a list.
 const SCHEMA: &str = "portstat.list.v1";
@@ -55,13 +55,17 @@ impl<'a> Held<'a> {
         // A document and a sorted list tell what they can without reading more.
         let verdict = match (counts.ephemeral, settings) {
             (counted, Some(settings)) if is_table => {
-                whole_verdict(context, request, counted, settings)
+                whole_verdict(context, request, counted, settings, &mut report.gaps)
             }
-            (Some(count), _) if sees_all_connections(request) => Some(count.verdict()),
+            (Some(count), _) if sees_all_connections(request) => {
+                credible(count.verdict(), &report.gaps)
+            }
             _ => None,
         };
-        // Only a table has a place for what is now missing.
-        report.gaps.extend(settings_gap.filter(|_| is_table));
+        // Plain, CSV and lines of JSON have no place for what is now missing.
+        let is_told =
+            is_table || (plan.output.format == Format::Json && sees_all_connections(request));
+        report.gaps.extend(settings_gap.filter(|_| is_told));
 
         let mut annotator = Annotator::new(context, request, Wants::of(plan));
         annotator.prepare(&kept.sockets);
@@ -109,12 +113,12 @@ impl<'a> Held<'a> {
     }
 
     fn table(&self, plan: &ListPlan, out: &mut impl Write) -> io::Result<()> {
-        let rows: Vec<Row<'_>> = self.order.iter().map(|index| self.row(index)).collect();
-        let mut text = Vec::new();
-        if rows.is_empty() {
-            text.extend_from_slice(b"no sockets match\n");
+        if self.order.is_empty() {
+            out.write_all(b"no sockets match\n")?;
         }
-        render::table(&mut text, &rows, &table_options(plan));
+        let row = |place: usize| self.row(&self.order[place]);
+        render::table(out, self.order.len(), &row, &table_options(plan))?;
+        let mut text = Vec::new();
         if let Some(verdict) = &self.verdict {
             verdict_line(&mut text, verdict, plan.output.paint);
         }
@@ -162,18 +166,22 @@ impl<'a> Held<'a> {
     }
 }
 
-/// The order of rows: by the column of `--sort`, in a table by group first; else as they came.
+/// The order of rows: by the column of `--sort`, in a table by group first; else as they came. Rows
+/// of which the column says nothing are the last, whichever way it is sorted.
 fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize> {
     let is_table = plan.output.format == Format::Table;
     let mut order: Vec<usize> = (0..kept.sockets.len()).collect();
     if let Some(sort) = plan.sort {
-        order.sort_by_cached_key(|&index| {
-            sort.column
-                .sort_key(&annotator.row(&kept.sockets[index], kept.details.get(index)))
+        let keys: Vec<Option<SortKey>> = order
+            .iter()
+            .map(|&index| annotator.row(&kept.sockets[index], kept.details.get(index)))
+            .map(|row| sort.column.sort_key(&row))
+            .collect();
+        order.sort_by(|&one, &other| match (&keys[one], &keys[other]) {
+            (Some(one), Some(other)) if sort.descending => other.cmp(one),
+            (Some(one), Some(other)) => one.cmp(other),
+            (one, other) => one.is_none().cmp(&other.is_none()),
         });
-        if sort.descending {
-            order.reverse();
-        }
     } else if is_table {
         order.sort_by_key(|&index| reading_order(&kept.sockets[index]));
     }

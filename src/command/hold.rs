@@ -4,9 +4,9 @@ use std::io;
 
 use super::context::Context;
 use super::request::{all_tables, missing_tables, sees_whole_tables};
-use crate::analyze::{Ephemeral, EphemeralSettings, Summary, Verdict};
+use crate::analyze::{Ephemeral, EphemeralSettings, Severity, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
-use crate::model::{DetailSet, Socket, StateSet};
+use crate::model::{DetailSet, Gap, Socket, StateSet, Table};
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
@@ -75,19 +75,21 @@ impl Receiver for Hold<'_> {
 }
 
 /// How the ephemeral ports stand, whatever a listing shows: what it read is counted already, as
-/// far as that is whole tables, and the others are read now. `None` when they cannot be read.
+/// far as that is whole tables, and the others are read now. Adds to the gaps of the listing what
+/// was not seen of them.
 pub(super) fn whole_verdict(
     context: &Context,
     request: &Request,
     counted: Option<Ephemeral>,
     settings: EphemeralSettings,
+    gaps: &mut Vec<Gap>,
 ) -> Option<Verdict> {
     let (counted, missing) = match counted {
         Some(counted) if sees_whole_tables(request) => (counted, missing_tables(request)),
         _ => (Ephemeral::new(settings), all_tables()),
     };
     if missing.is_empty() {
-        return Some(counted.verdict());
+        return credible(counted.verdict(), gaps);
     }
     let request = Request {
         tables: missing,
@@ -97,7 +99,54 @@ pub(super) fn whole_verdict(
         condition: None,
     };
     let mut hold = Hold::new(&|_| false, Some(counted));
-    // Why it cannot be read is said by the listing itself.
-    collect(&context.host, &request, &mut hold).ok()?;
-    hold.counts.ephemeral.map(|count| count.verdict())
+    match collect(&context.host, &request, &mut hold) {
+        Ok(report) => {
+            for gap in report.gaps.into_iter().filter(hides_ports) {
+                if !gaps.iter().any(|known| covers(known, &gap)) {
+                    gaps.push(gap);
+                }
+            }
+            credible(hold.counts.ephemeral?.verdict(), gaps)
+        }
+        Err(error) => {
+            gaps.push(Gap::Unreadable {
+                what: "verdict on ephemeral ports",
+                place: "tcp".to_owned(),
+                reason: error.to_string(),
+            });
+            None
+        }
+    }
+}
+
+/// The tables less those that could not be read.
+pub(super) fn tables_read(tables: &[Table], gaps: &[Gap]) -> Vec<Table> {
+    let is_unread = |wanted: &Table| {
+        gaps.iter()
+            .any(|gap| matches!(gap, Gap::Unread { table, .. } if table == wanted))
+    };
+    let read = tables.iter().copied().filter(|table| !is_unread(table));
+    read.collect()
+}
+
+/// The verdict, unless it says that all is well of sockets that were not all seen.
+pub(super) fn credible(verdict: Verdict, gaps: &[Gap]) -> Option<Verdict> {
+    let blind = gaps.iter().any(hides_ports);
+    (!blind || verdict.severity > Severity::Ok).then_some(verdict)
+}
+
+fn hides_ports(gap: &Gap) -> bool {
+    match gap {
+        // Sockets that are bound and no more are few.
+        Gap::Fallback { .. } => false,
+        other => other.loses_sockets(),
+    }
+}
+
+/// Whether a gap says all that the other says.
+fn covers(known: &Gap, other: &Gap) -> bool {
+    match (known, other) {
+        (Gap::Broken { tables, .. }, Gap::Broken { tables: same, .. }) => tables == same,
+        _ => known == other,
+    }
 }

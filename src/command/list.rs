@@ -1,7 +1,6 @@
 //! The listing: collect, filter, join, print; streamed where the format allows it.
 
 use std::io::{self, Write};
-use std::thread;
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
@@ -12,8 +11,8 @@ use crate::analyze::{Ephemeral, Verdict};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
+use crate::kernel::output::wait_for_next_round;
 use crate::model::{Gap, Socket};
-use crate::render::verdict_warning;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
@@ -29,7 +28,9 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     // One file of CSV has one header; tables for people stand apart.
     again.output.header &= plan.output.format != Format::Csv;
     loop {
-        thread::sleep(interval);
+        if !wait_for_next_round(interval) {
+            return Ok(Finish::Done);
+        }
         if plan.output.format == Format::Table {
             writeln!(io::stdout())?;
         }
@@ -101,9 +102,9 @@ fn print(
     context.say_without_bpf(remarks.without_bpf, plan.verbose);
     // A table says it below its rows.
     if plan.output.format != Format::Table
-        && let Some(warning) = remarks.verdict.as_ref().and_then(verdict_warning)
+        && let Some(verdict) = &remarks.verdict
     {
-        context.warn(warning);
+        context.warn_of_verdict(verdict);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
-use super::hold::Hold;
+use super::hold::{Hold, credible, tables_read};
 use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
 use crate::collect::{Request, collect};
@@ -42,11 +42,13 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         .map(|socket| annotator.row(socket, None))
         .collect();
     let verdict = hold.counts.ephemeral.as_ref().map(Ephemeral::verdict);
+    let verdict = verdict.and_then(|verdict| credible(verdict, &report.gaps));
     let mut out = Vec::new();
     render::overview(
         &mut out,
         &rows,
         &hold.counts.summary,
+        &tables_read(&request.tables, &report.gaps),
         verdict.as_ref(),
         &TableOptions {
             columns: None,

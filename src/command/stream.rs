@@ -29,9 +29,9 @@ impl Writer {
         let header = plan.output.header;
         match plan.output.format {
             Format::Csv => Writer::Csv(Csv::new(
-                plan.columns
-                    .clone()
-                    .unwrap_or_else(|| Csv::default_columns(plan.needs_owners(), plan.details)),
+                plan.columns.clone().unwrap_or_else(|| {
+                    Csv::default_columns(plan.needs_owners(), plan.timers, plan.details)
+                }),
                 header,
             )),
             Format::Jsonl => Writer::Jsonl(JsonFields {

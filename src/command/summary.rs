@@ -1,16 +1,16 @@
 //! `-s`: counts per protocol, family and state.
 
 use std::io::{self, Write};
-use std::thread;
 
 use super::context::{Context, Error, Finish};
-use super::hold::whole_verdict;
+use super::hold::{tables_read, whole_verdict};
 use super::request::{query, request};
 use crate::analyze::{Ephemeral, Summary};
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
-use crate::render::{self, Collection, verdict_warning};
+use crate::kernel::output::wait_for_next_round;
+use crate::render::{self, Collection};
 
 /// The `schema` of a summary.
 const SCHEMA: &str = "portstat.summary.v1";
@@ -20,12 +20,17 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     let request = request(context, plan, &query);
     let mut plan = plan.clone();
     loop {
-        let found = print(context, &plan, &request, &query)?;
+        print(context, &plan, &request, &query)?;
         // One file of CSV has one header.
         plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
-            Some(interval) => thread::sleep(interval),
-            None if plan.quiet && !found => return Ok(Finish::NoMatch),
+            Some(interval) if wait_for_next_round(interval) => {
+                // Tables for people stand apart.
+                if plan.output.format == Format::Table {
+                    writeln!(io::stdout())?;
+                }
+            }
+            Some(_) => return Ok(Finish::Done),
             None => return Ok(Finish::Done),
         }
     }
@@ -64,34 +69,42 @@ impl Receiver for Count<'_> {
     }
 }
 
-/// Prints the counts once; returns whether there was anything to count.
+/// Prints the counts once.
 fn print(
     context: &mut Context,
     plan: &ListPlan,
     request: &Request,
     query: &Query,
-) -> Result<bool, Error> {
-    let settings = context.ephemeral_settings().ok();
+) -> Result<(), Error> {
+    let (settings, settings_gap) = match context.ephemeral_settings() {
+        Ok(settings) => (Some(settings), None),
+        Err(gap) => (None, Some(gap)),
+    };
     let mut count = Count {
         query,
         summary: Summary::default(),
         ephemeral: settings.clone().map(Ephemeral::new),
         before: None,
     };
-    let report = collect(&context.host, request, &mut count)?;
+    let mut report = collect(&context.host, request, &mut count)?;
     let summary = &count.summary;
-    let found = summary.iter().next().is_some();
-    if plan.quiet {
-        return Ok(found);
-    }
     let counted = count.ephemeral.take();
-    let verdict = settings.and_then(|settings| whole_verdict(context, request, counted, settings));
+    let verdict = settings
+        .and_then(|settings| whole_verdict(context, request, counted, settings, &mut report.gaps));
+    // CSV and lines of JSON have no place for what is now missing.
+    let has_place = matches!(
+        plan.output.format,
+        Format::Table | Format::Plain | Format::Json
+    );
+    report.gaps.extend(settings_gap.filter(|_| has_place));
     let header = plan.output.header;
     let mut out = Vec::new();
     match plan.output.format {
         Format::Table | Format::Plain => {
             let shown = verdict.as_ref();
-            render::summary_text(&mut out, summary, shown, header, plan.output.paint);
+            let tables = tables_read(&plan.tables, &report.gaps);
+            let paint = plan.output.paint;
+            render::summary_text(&mut out, summary, &tables, shown, header, paint);
         }
         Format::Json => {
             let mut document = context.document(SCHEMA);
@@ -109,8 +122,8 @@ fn print(
     stdout.flush()?;
     context.warn_of_gaps(&report.gaps);
     let told = matches!(plan.output.format, Format::Table | Format::Plain);
-    if let Some(warning) = verdict.as_ref().and_then(verdict_warning).filter(|_| !told) {
-        context.warn(warning);
+    if let Some(verdict) = verdict.as_ref().filter(|_| !told) {
+        context.warn_of_verdict(verdict);
     }
-    Ok(found)
+    Ok(())
 }

@@ -18,8 +18,8 @@ impl Expression {
     /// Whether it holds for the socket.
     pub fn holds(&self, socket: &Socket) -> bool {
         match self {
-            Expression::And(left, right) => left.holds(socket) && right.holds(socket),
-            Expression::Or(left, right) => left.holds(socket) || right.holds(socket),
+            Expression::And(parts) => parts.iter().all(|part| part.holds(socket)),
+            Expression::Or(parts) => parts.iter().any(|part| part.holds(socket)),
             Expression::Not(inner) => !inner.holds(socket),
             Expression::Test(test) => test.passes(socket),
         }

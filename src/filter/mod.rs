@@ -5,11 +5,12 @@
 //! expression = conjunction { or conjunction }
 //! conjunction = term { [ and ] term }
 //! term       = not term | "(" expression ")" | test
-//! test       = ("sport" | "dport") OPERATOR port | ("src" | "dst") [OPERATOR] address
+//! test       = ("sport" | "dport") [OPERATOR] port | ("src" | "dst") [OPERATOR] address
 //! ```
 //!
 //! A new kind of test is one variant of [`Test`], one arm in the parser and one in the evaluator.
 
+mod address;
 mod eval;
 mod lex;
 mod parse;
@@ -32,10 +33,10 @@ pub struct Query {
 /// A condition on a socket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// Both hold.
-    And(Box<Expression>, Box<Expression>),
+    /// All hold.
+    And(Vec<Expression>),
     /// At least one holds.
-    Or(Box<Expression>, Box<Expression>),
+    Or(Vec<Expression>),
     /// It does not hold.
     Not(Box<Expression>),
     /// A single test.

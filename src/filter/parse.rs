@@ -1,20 +1,20 @@
 //! Text to expression.
 
-use std::net::IpAddr;
-
+use super::address::{prefix, split_port, wanted_prefix};
 use super::lex::{Token, tokens};
-use super::{Comparison, End, Expression, Prefix, Query, Test};
+use super::{Comparison, End, Expression, Query, Test};
 use crate::model::{Family, State, StateSet};
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;
+/// Every socket may have to pass every test.
+const MOST_TESTS: usize = 10_000;
+/// Characters of a long filter that an error shows.
+const EXCERPT_LEN: usize = 60;
 
 /// A filter that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "filter, column {column}: expected {expected}, found {found}\n  {text}\n  {:>column$}",
-    "^"
-)]
+#[error("filter, column {column}: expected {expected}, found {found}\n{}", self.excerpt())]
 pub struct FilterError {
     /// The whole filter.
     pub text: String,
@@ -26,6 +26,26 @@ pub struct FilterError {
     pub found: String,
 }
 
+impl FilterError {
+    /// The filter around the mistake, and a mark below it.
+    fn excerpt(&self) -> String {
+        let before = self.column.saturating_sub(1);
+        let length = self.text.chars().count();
+        let start = before
+            .saturating_sub(EXCERPT_LEN / 2)
+            .min(length.saturating_sub(EXCERPT_LEN));
+        let shown: String = self.text.chars().skip(start).take(EXCERPT_LEN).collect();
+        let head = if start > 0 { "…" } else { "" };
+        let tail = if length > start + EXCERPT_LEN {
+            "…"
+        } else {
+            ""
+        };
+        let blanks = " ".repeat(head.chars().count() + before - start);
+        format!("  {head}{shown}{tail}\n  {blanks}^")
+    }
+}
+
 /// Parses a filter. `port_of` knows the ports of service names; it is asked only for names.
 pub fn parse(text: &str, port_of: &dyn Fn(&str) -> Option<u16>) -> Result<Query, FilterError> {
     let mut parser = Parser {
@@ -33,6 +53,7 @@ pub fn parse(text: &str, port_of: &dyn Fn(&str) -> Option<u16>) -> Result<Query,
         tokens: tokens(text),
         next: 0,
         levels: 0,
+        tests: 0,
         port_of,
     };
     let states = parser.states()?;
@@ -51,6 +72,7 @@ struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     next: usize,
     levels: usize,
+    tests: usize,
     port_of: &'a dyn Fn(&str) -> Option<u16>,
 }
 
@@ -70,7 +92,7 @@ impl<'a> Parser<'a> {
 
     fn error(&self, expected: impl Into<String>) -> FilterError {
         let (column, found) = match self.tokens.get(self.next) {
-            Some(token) => (token.column, format!("{:?}", token.text)),
+            Some(token) => (token.column, quoted(token.text)),
             None => (self.text.chars().count() + 1, "the end".to_owned()),
         };
         FilterError {
@@ -109,16 +131,15 @@ impl<'a> Parser<'a> {
     }
 
     fn expression(&mut self) -> Result<Expression, FilterError> {
-        let mut left = self.conjunction()?;
+        let mut parts = vec![self.conjunction()?];
         while self.take(&["or", "|", "||"]) {
-            let right = self.conjunction()?;
-            left = Expression::Or(Box::new(left), Box::new(right));
+            parts.push(self.conjunction()?);
         }
-        Ok(left)
+        Ok(joined(parts, Expression::Or))
     }
 
     fn conjunction(&mut self) -> Result<Expression, FilterError> {
-        let mut left = self.term()?;
+        let mut parts = vec![self.term()?];
         loop {
             let spoken = self.take(&["and", "&", "&&"]);
             let ends = match self.peek() {
@@ -126,10 +147,9 @@ impl<'a> Parser<'a> {
                 Some(word) => word.eq_ignore_ascii_case("or"),
             };
             if ends && !spoken {
-                return Ok(left);
+                return Ok(joined(parts, Expression::And));
             }
-            let right = self.term()?;
-            left = Expression::And(Box::new(left), Box::new(right));
+            parts.push(self.term()?);
         }
     }
 
@@ -154,6 +174,10 @@ impl<'a> Parser<'a> {
     }
 
     fn test(&mut self) -> Result<Expression, FilterError> {
+        self.tests += 1;
+        if self.tests > MOST_TESTS {
+            return Err(self.error(format!("at most {MOST_TESTS} tests")));
+        }
         for (word, end) in [("sport", End::Local), ("dport", End::Peer)] {
             if self.take(&[word]) {
                 return self.port_test(end);
@@ -168,20 +192,25 @@ impl<'a> Parser<'a> {
     }
 
     fn port_test(&mut self, end: End) -> Result<Expression, FilterError> {
-        let Some(comparison) = self.comparison() else {
-            return Err(self.error("=, !=, <, <=, > or >="));
-        };
+        let compared = self.comparison();
         let port = self.peek().and_then(|text| {
             let text = text.strip_prefix("*:").unwrap_or(text);
             self.port(text.strip_prefix(':').unwrap_or(text))
         });
         let Some(port) = port else {
-            return Err(self.error("a port (0–65535) or the name of a service, such as :443"));
+            let or = if compared.is_some() {
+                ""
+            } else {
+                "=, !=, <, <=, >, >= or "
+            };
+            return Err(self.error(format!(
+                "{or}a port (0–65535) or the name of a service, such as :443"
+            )));
         };
         self.next += 1;
         Ok(Expression::Test(Test::Port {
             end,
-            comparison,
+            comparison: compared.unwrap_or(Comparison::Equal),
             port,
         }))
     }
@@ -197,7 +226,10 @@ impl<'a> Parser<'a> {
             }
         };
         let Some(test) = self.peek().and_then(|text| self.address(end, text)) else {
-            return Err(self.error("an address, such as 10.0.0.0/8, [::1]:443 or 127.0.0.1:http"));
+            return Err(self.error(
+                "an address in numbers (names of hosts are not looked up), such as 10.0.0.0/8, \
+                 [::1]:443 or 127.0.0.1:http",
+            ));
         };
         self.next += 1;
         Ok(if negated {
@@ -237,53 +269,45 @@ impl<'a> Parser<'a> {
             .find_map(|(name, family)| Some((text.strip_prefix(name)?, family)));
         if let Some((rest, family)) = named {
             let family = Expression::Test(Test::Family(family));
-            let address = self.address(end, rest)?;
-            return Some(Expression::And(Box::new(family), Box::new(address)));
+            let address = self.endpoint(end, rest)?;
+            return Some(Expression::And(vec![family, address]));
         }
-        let (addr, length, port) = split_port(text)?;
-        let prefix = match (addr, length) {
-            ("", None) if port.is_none() => return None,
-            ("" | "*", None) => None,
-            _ => Some(prefix(addr, length)?),
-        };
-        let port = match port {
-            None | Some("*") => None,
-            Some(port) => Some(self.port(port)?),
-        };
-        Some(Expression::Test(Test::Address { end, prefix, port }))
+        self.endpoint(end, text)
+    }
+
+    /// `ADDR[/len][:PORT]`. As in ss, what stands behind the last colon is the port; where that
+    /// leaves no address, as of `::1`, all of it is one.
+    fn endpoint(&self, end: End, text: &str) -> Option<Expression> {
+        if let Some((addr, port)) = split_port(text)
+            && let Some(prefix) = wanted_prefix(&addr)
+            && let Some(port) = self.wanted_port(port)
+        {
+            return Some(Expression::Test(Test::Address { end, prefix, port }));
+        }
+        Some(Expression::Test(Test::Address {
+            end,
+            prefix: Some(prefix(text)?),
+            port: None,
+        }))
+    }
+
+    /// A port, `None` for all, of what stands behind an address.
+    fn wanted_port(&self, text: Option<&str>) -> Option<Option<u16>> {
+        match text {
+            None | Some("" | "*") => Some(None),
+            Some(port) => Some(Some(self.port(port)?)),
+        }
     }
 }
 
-/// Splits `ADDR[/len][:PORT]`, in which an IPv6 address with a port stands in brackets, into the
-/// address, its length and the port.
-fn split_port(text: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
-    let colons = text.bytes().filter(|&byte| byte == b':').count();
-    let (addr, rest) = match text.strip_prefix('[') {
-        Some(bracketed) => bracketed.split_once(']')?,
-        None => {
-            let end = text.find(['/', ':']).filter(|_| colons < 2);
-            text.split_at(end.or(text.find('/')).unwrap_or(text.len()))
+/// The only part, or all of them in one expression.
+fn joined(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -> Expression {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        last => {
+            parts.extend(last);
+            join(parts)
         }
-    };
-    let (length, port) = match rest.split_once(':') {
-        Some((length, port)) => (length, Some(port)),
-        None => (rest, None),
-    };
-    match length {
-        "" => Some((addr, None, port)),
-        _ => Some((addr, Some(length.strip_prefix('/')?), port)),
-    }
-}
-
-fn prefix(addr: &str, length: Option<&str>) -> Option<Prefix> {
-    let addr: IpAddr = addr.parse().ok()?;
-    let whole = match addr {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    };
-    match length {
-        Some(length) => Prefix::new(addr, length.parse().ok()?),
-        None => Prefix::new(addr, whole),
     }
 }
 
@@ -312,6 +336,14 @@ fn states_named(name: &str) -> Option<StateSet> {
         "bound" | "bound-inactive" => StateSet::BOUND,
         _ => return None,
     })
+}
+
+/// A word in quotes, cut when it is longer than anybody would read.
+fn quoted(word: &str) -> String {
+    match word.char_indices().nth(EXCERPT_LEN) {
+        Some((end, _)) => format!("{:?}…", &word[..end]),
+        None => format!("{word:?}"),
+    }
 }
 
 /// The filter is shown again in an error, and may hold anything.
@@ -366,6 +398,47 @@ mod tests {
         check_error("dst [::1", 5, "an address");
         check_error("dst [::1]x", 5, "an address");
         check_error("dst /8", 5, "an address");
+        for text in [
+            "[]",
+            "[]:1",
+            "[*]:1",
+            "[::1]:1:2",
+            "[::1]80",
+            "[10.0.0.1]0",
+            "[::1/8]/8",
+            "::1/8/8",
+            "1.2.3.4.5",
+        ] {
+            check_error(&format!("dst {text} )"), 5, "an address");
+        }
+        check_error("dst 1.2.3.4/255.0.255.0", 5, "an address");
+        check_error("dst 1.2.3.4/+8", 5, "an address");
+        check_error("dst inet:inet:1.2.3.4", 5, "an address");
+    }
+
+    #[test]
+    fn addresses_as_ss_reads_them() {
+        check_same("sport :8080", "sport = :8080");
+        check_same(
+            "dport https and sport 8080",
+            "dport = :443 and sport = :8080",
+        );
+        check_same("dst 127/8", "dst 127.0.0.0/8");
+        check_same("dst 10.1/16:443", "dst 10.1.0.0/16:443");
+        check_same("dst 127", "dst 127.0.0.0");
+        check_same("dst 10.0.0.0/255.0.0.0", "dst 10.0.0.0/8");
+        check_same("src ::1:445", "src [::1]:445");
+        check_same("src [fe80::/10]:443", "src fe80::/10:443");
+        check_same("src [fe80::]/10:443", "src fe80::/10:443");
+        check_same("src [10.0.0.0/8]:443", "src 10.0.0.0/8:443");
+        check_same("src ::ffff:10.0.0.1:https", "src [::ffff:10.0.0.1]:443");
+        check_same("src 10.0.0.1:", "src 10.0.0.1:*");
+        // What ss refuses, as it takes the last number for a port.
+        check_same("src ::1", "src [::1]");
+        check_same("src ::", "src [::]");
+        check_same("src 1:2:3:4:5:6:7:8", "src [1:2:3:4:5:6:7:8]");
+        check_same("src 1:2:3:4:5:6:7:8:443", "src [1:2:3:4:5:6:7:8]:443");
+        check_same("src ::ffff:10.1.2.3", "src [::ffff:10.1.2.3]");
     }
 
     #[test]
@@ -393,7 +466,10 @@ mod tests {
     #[test]
     fn mistakes_name_their_column_and_what_was_expected() {
         check_error("sport = :http999", 9, "a port");
-        check_error("sport :80", 7, "=, !=");
+        check_error("sport nope", 7, "=, !=");
+        check_error("sport", 6, "=, !=");
+        check_error("src localhost", 5, "names of hosts are not looked up");
+        check_error("src localhost:80", 5, "names of hosts are not looked up");
         check_error("state nope", 7, "a state");
         check_error("sport = :80 )", 13, "and, or");
         check_error("( sport = :80", 14, "\")\"");
@@ -403,7 +479,53 @@ mod tests {
         check_error("sport = 99999", 9, "a port");
         check_error("sport = :80 and", 16, "sport, dport");
         check_error(&"! ".repeat(100), 129, "64 levels");
+        check_error(&"( ".repeat(100_000), 129, "64 levels");
         check_error("ü sport", 1, "sport");
+    }
+
+    #[test]
+    fn a_long_chain_is_no_deep_one() {
+        for (word, holds) in [("or", true), ("and", false), ("", false)] {
+            let part = format!("sport = :1 {word} ");
+            let chain = part.repeat(MOST_TESTS - 1) + "sport = :2";
+            let condition = parsed(&chain).unwrap().condition.unwrap();
+            let (Expression::And(parts) | Expression::Or(parts)) = &condition else {
+                panic!("{word}: no chain")
+            };
+            assert_eq!(
+                (parts.len(), matches!(condition, Expression::Or(_))),
+                (MOST_TESTS, holds)
+            );
+            check_error(
+                &(part.repeat(MOST_TESTS) + "sport = :2"),
+                MOST_TESTS * part.len() + 1,
+                "at most 10000 tests",
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_long_filter_the_place_of_the_mistake_is_shown() {
+        let shown = |filter: &str| parsed(filter).unwrap_err().to_string();
+        let chain = "sport = :1 or ".repeat(5000);
+        assert_eq!(
+            shown(&format!("{chain}nope or {chain}")),
+            "filter, column 70001: expected sport, dport, src, dst, not or \"(\", found \"nope\"\n  \
+             …r sport = :1 or sport = :1 or nope or sport = :1 or sport = …\n  \
+             \u{20}                              ^"
+        );
+        assert_eq!(
+            shown(&chain[..70_000 - 1]).lines().last(),
+            Some(format!("  {}^", " ".repeat(61)).as_str())
+        );
+        let word = shown(&"x".repeat(70_000));
+        assert!(word.len() < 300, "{word}");
+        // What fits is shown whole.
+        let short = "sport = :1 or nope";
+        assert_eq!(
+            shown(short).lines().skip(1).collect::<Vec<_>>(),
+            [&format!("  {short}")[..], "                ^"]
+        );
     }
 
     proptest! {

@@ -12,6 +12,7 @@ mod host;
 mod mounts;
 mod names;
 mod netns;
+pub mod output;
 mod probe;
 mod recorder;
 mod recording;

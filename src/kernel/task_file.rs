@@ -597,12 +597,17 @@ mod tests {
 
     impl Headless {
         #[allow(unsafe_code)]
-        fn fork() -> Headless {
+        fn holding(kept: &impl AsRawFd) -> Headless {
+            let kept = kept.as_raw_fd() as libc::c_uint;
             // SAFETY: The child makes a thread that waits to be killed, and ends its first one.
             match unsafe { nix::unistd::fork() }.unwrap() {
                 nix::unistd::ForkResult::Parent { child } => Headless(child),
                 nix::unistd::ForkResult::Child => {
                     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+                    for (first, last) in [(3, kept - 1), (kept + 1, libc::c_uint::MAX)] {
+                        // SAFETY: Files of other tests, locks among them, are not to be kept here.
+                        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+                    }
                     let _ = std::thread::Builder::new().spawn(|| {
                         loop {
                             std::thread::park();
@@ -630,7 +635,7 @@ mod tests {
         let inode: u64 = link.to_str().unwrap()["socket:[".len()..link.as_os_str().len() - 1]
             .parse()
             .unwrap();
-        let headless = Headless::fork();
+        let headless = Headless::holding(&listener);
         let pid = u32::try_from(headless.0.as_raw()).unwrap();
         let first_has_ended = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

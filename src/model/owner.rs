@@ -47,7 +47,7 @@ pub enum Owners<'a> {
     Unheld,
     /// Every holder found.
     Known {
-        /// The holders; at least one.
+        /// The holders, by pid; at least one.
         holders: &'a [Holder],
         /// Their processes.
         processes: &'a Processes,

@@ -155,9 +155,13 @@ impl StateSet {
         self.0 == 0
     }
 
-    /// Whether exactly one state is in the set; its column then says nothing.
+    /// Whether exactly one state is in the set; its column then says nothing. To the kernel a
+    /// bound socket is a closed one, so these two are one here.
     pub const fn is_single(self) -> bool {
-        self.0.count_ones() == 1
+        let closed = StateSet::BOUND.with(State::Close);
+        let others = self.without(closed).0.count_ones();
+        let either = self.without(closed).0 != self.0;
+        others + either as u32 == 1
     }
 
     /// The request mask as the kernel reads it.
@@ -187,6 +191,16 @@ mod tests {
     fn tcp_closed_is_bound_and_udp_closed_is_unconnected() {
         assert_eq!(State::from_kernel_tcp(7).name(), "BOUND");
         assert_eq!(State::from_kernel(7).name(), "UNCONN");
+    }
+
+    #[test]
+    fn closed_and_bound_are_a_single_state() {
+        let closed = StateSet::BOUND.with(State::Close);
+        assert!(closed.is_single() && StateSet::BOUND.is_single());
+        assert!(StateSet::EMPTY.with(State::Established).is_single());
+        assert!(!StateSet::EMPTY.is_single() && !StateSet::LISTENING.is_single());
+        assert!(!closed.with(State::Established).is_single());
+        assert!(!StateSet::ALL.is_single() && !StateSet::DEFAULT.is_single());
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(super) fn push_ss_addr(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
         Side::Peer => row.hosts.peer,
     };
     if let Some(host) = host {
-        escape::push_terminal(out, host);
+        escape::push_word(out, host);
     } else if matches!(endpoint.addr, IpAddr::V6(_))
         && endpoint.is_wildcard()
         && row.socket.v6only != Some(true)
@@ -105,7 +105,7 @@ pub(super) fn push_ss_addr(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
 /// Appends the name of the interface, or its number where it has none any more.
 pub(super) fn push_interface(out: &mut Vec<u8>, row: &Row<'_>) {
     match row.interface {
-        Some(name) => escape::push_terminal(out, name),
+        Some(name) => escape::push_word(out, name),
         None => {
             out.extend_from_slice(b"if");
             push_number(out, row.socket.interface);
@@ -118,7 +118,7 @@ pub(super) fn push_ss_port(out: &mut Vec<u8>, row: &Row<'_>, side: Side, named: 
     let port = side.of(row).port;
     match side.service(row) {
         _ if port == 0 => out.push(b'*'),
-        Some(name) if named => escape::push_terminal(out, name.as_bytes()),
+        Some(name) if named => escape::push_word(out, name.as_bytes()),
         _ => push_number(out, port),
     }
 }

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use crate::model::{DetailSet, Row};
 
-/// The columns without `--columns`; those that need owners only when owners are asked for.
-const DEFAULT: [Column; 17] = [
+/// The columns without `--columns`; those that need owners, and the timer, only when asked for.
+const DEFAULT: [Column; 18] = [
     Column::Proto,
     Column::Family,
     Column::State,
@@ -22,6 +22,7 @@ const DEFAULT: [Column; 17] = [
     Column::Inode,
     Column::Process,
     Column::OwnersStatus,
+    Column::Timer,
 ];
 
 /// A listing under way.
@@ -35,10 +36,11 @@ pub struct Csv {
 
 impl Csv {
     /// The columns when none are chosen.
-    pub fn default_columns(owners: bool, details: DetailSet) -> Vec<Column> {
+    pub fn default_columns(owners: bool, timers: bool, details: DetailSet) -> Vec<Column> {
         DEFAULT
             .into_iter()
             .filter(|column| owners || !column.needs_owners())
+            .filter(|column| timers || *column != Column::Timer)
             .chain(Column::of_details(details).filter(|column| !DEFAULT.contains(column)))
             .collect()
     }

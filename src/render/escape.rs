@@ -27,16 +27,33 @@ pub fn message(text: &str) -> String {
 
 /// Appends what [`terminal`] returns.
 pub fn push_terminal(out: &mut Vec<u8>, text: &[u8]) {
-    if text.iter().all(|&byte| is_plain(byte)) {
+    push_without(out, text, b"");
+}
+
+/// Appends text as one word of a line that is split on blanks, in which `name=value` and
+/// `name:value` are fields: blanks and `=` are escaped too.
+pub(super) fn push_word(out: &mut Vec<u8>, text: &[u8]) {
+    push_without(out, text, b" =");
+}
+
+/// Appends text in which these ASCII characters are escaped as well, as `\x3d`; where blanks are
+/// among them, those that are not ASCII too.
+pub(super) fn push_without(out: &mut Vec<u8>, text: &[u8], unwanted: &[u8]) {
+    let is_plain = |byte: &u8| is_plain(*byte) && !unwanted.contains(byte);
+    if text.iter().all(is_plain) {
         out.extend_from_slice(text);
         return;
     }
+    let one_word = unwanted.contains(&b' ');
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
                 '"' | '\\' => out.extend([b'\\', c as u8]),
                 '\0'..='\x1f' | '\x7f' => push_hex(out, c as u8),
-                c if is_deceptive(c) => out.extend(c.escape_unicode().to_string().bytes()),
+                c if c.is_ascii() && unwanted.contains(&(c as u8)) => push_hex(out, c as u8),
+                c if is_deceptive(c) || (one_word && c.is_whitespace()) => {
+                    out.extend(c.escape_unicode().to_string().bytes());
+                }
                 c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
             }
         }
@@ -116,6 +133,16 @@ mod tests {
         assert_eq!(terminal(b"\xff\xc3"), r"\xff\xc3");
         assert_eq!(terminal("Müller 日本".as_bytes()), "Müller 日本");
         assert_eq!(terminal("\u{9b}2J\u{202e}".as_bytes()), r"\u{9b}2J\u{202e}");
+    }
+
+    #[test]
+    fn a_word_stays_one_word() {
+        let mut out = Vec::new();
+        push_word(&mut out, "a b=c\u{a0}\u{3000}(d),\t".as_bytes());
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r"a\x20b\x3dc\u{a0}\u{3000}(d),\x09"
+        );
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Account<'_> {
         }
         if let Some(name) = &tcp.congestion {
             self.out.push(b' ');
-            escape::push_terminal(self.out, name.as_bytes());
+            escape::push_word(self.out, name.as_bytes());
         }
         if info.has(TcpOption::Wscale) {
             self.out.extend_from_slice(b" wscale:");
@@ -315,7 +315,7 @@ impl Account<'_> {
 fn push_ulp(out: &mut Vec<u8>, ulp: &Ulp) {
     if !ulp.name.is_empty() {
         out.extend_from_slice(b" tcp-ulp-");
-        escape::push_terminal(out, &ulp.name);
+        escape::push_word(out, &ulp.name);
     }
     if let Some(tls) = &ulp.tls {
         push_tls(out, tls);

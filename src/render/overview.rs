@@ -4,24 +4,29 @@ use super::paint::Paint;
 use super::table::{TableOptions, table};
 use super::verdict::verdict_line;
 use crate::analyze::{Summary, Verdict};
-use crate::model::{Protocol, Row, State};
+use crate::model::{Protocol, Row, State, Table};
 
-/// Appends the overview. `listeners` are all sockets of the LISTEN group.
+/// Appends the overview. `listeners` are all sockets of the LISTEN group, `tables` those that were
+/// read.
 pub fn overview(
     out: &mut Vec<u8>,
     listeners: &[Row<'_>],
     summary: &Summary,
+    tables: &[Table],
     verdict: Option<&Verdict>,
     options: &TableOptions,
 ) {
     if listeners.is_empty() {
         out.extend_from_slice(b"nothing listens\n");
     } else {
-        table(out, listeners, options);
+        // Writing to memory does not fail.
+        let _ = table(out, listeners.len(), &|index| listeners[index], options);
     }
     out.push(b'\n');
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        counts(out, protocol, summary, options.paint);
+        if tables.iter().any(|table| table.protocol == protocol) {
+            counts(out, protocol, summary, options.paint);
+        }
     }
     if let Some(verdict) = verdict {
         verdict_line(out, verdict, options.paint);

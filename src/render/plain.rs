@@ -241,16 +241,19 @@ impl Plain {
 /// Makes one word of the cell that begins at `start`, as scripts split on white space: blanks
 /// after a comma go, others are escaped.
 fn close_up(text: &mut Vec<u8>, start: usize) {
-    if !text[start..].contains(&b' ') {
+    if text[start..].iter().all(u8::is_ascii_graphic) {
         return;
     }
     let cell = text.split_off(start);
-    for (index, &byte) in cell.iter().enumerate() {
-        match byte {
-            b' ' if index > 0 && cell[index - 1] == b',' => {}
-            b' ' => text.extend_from_slice(b"\\x20"),
-            other => text.push(other),
+    let mut before = ' ';
+    for c in String::from_utf8_lossy(&cell).chars() {
+        match c {
+            ' ' if before == ',' => {}
+            ' ' => text.extend_from_slice(b"\\x20"),
+            c if c.is_whitespace() => text.extend(c.escape_unicode().to_string().bytes()),
+            c => text.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
+        before = c;
     }
 }
 
@@ -296,12 +299,7 @@ fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
             out.push(b',');
         }
         out.extend_from_slice(b"(\"");
-        for (index, part) in owner.process.comm.split(|&byte| byte == b'=').enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b"\\x3d");
-            }
-            escape::push_terminal(out, part);
-        }
+        escape::push_without(out, &owner.process.comm, b"=");
         out.extend_from_slice(b"\",pid=");
         push_number(out, owner.holder.pid);
         out.extend_from_slice(b",fd=");
@@ -389,7 +387,7 @@ fn push_extended(out: &mut Vec<u8>, row: &Row<'_>, details: &Details) {
     match (row.cgroup, details.cgroup) {
         (Some(path), _) => {
             out.extend_from_slice(b" cgroup:");
-            escape::push_terminal(out, path);
+            escape::push_word(out, path);
         }
         (None, Some(id)) if id != 0 => {
             out.extend(format!(" cgroup:unreachable:{id:x}").bytes());
@@ -551,6 +549,30 @@ mod tests {
         assert!(
             text.contains(r#"(("x\",pid\x3d1,fd\x3d6)\x1b",pid=7,fd=6))"#),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn names_of_the_system_forge_no_field() {
+        let mut socket = socket("127.0.0.1:1", "0.0.0.0:0");
+        socket.interface = 1;
+        let details = Details {
+            cgroup: Some(7),
+            ..Details::default()
+        };
+        let mut row = Row {
+            details: Some(&details),
+            cgroup: Some("/a ino:1 pid=1\u{a0}b".as_bytes()),
+            interface: Some(b"e 0"),
+            ..Row::bare(&socket)
+        };
+        row.hosts.peer = Some(b"h 1.2.3.4:5");
+        let mut extended = options();
+        (extended.details.extended, extended.header) = (true, false);
+        assert_eq!(
+            shown(extended, &[row]),
+            "LISTEN 0 128 127.0.0.1%e\\x200:1 h\\x201.2.3.4:5:* ino:5 sk:1001 \
+             cgroup:/a\\x20ino:1\\x20pid\\x3d1\\u{a0}b\n"
         );
     }
 

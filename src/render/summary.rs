@@ -7,12 +7,14 @@ use super::json::{Document, push_verdict};
 use super::paint::Paint;
 use super::verdict::verdict_line;
 use crate::analyze::{Summary, Verdict};
-use crate::model::{Family, Protocol};
+use crate::model::{Family, Protocol, State, Table};
 
 /// Appends the counts for a person: a line for each protocol and state, families side by side.
+/// Only `tables` were read; of others nothing is claimed.
 pub fn summary_text(
     out: &mut Vec<u8>,
     summary: &Summary,
+    tables: &[Table],
     verdict: Option<&Verdict>,
     header: bool,
     paint: Paint,
@@ -25,21 +27,32 @@ pub fn summary_text(
         paint.faint(out, &title);
         out.push(b'\n');
     }
-    // Writing to memory does not fail.
-    let mut line = |proto: &str, state: &str, v4: u64, v6: u64| {
-        let _ = writeln!(out, "{proto:<5} {state:<11} {v4:>9} {v6:>9} {:>9}", v4 + v6);
-    };
     for protocol in Protocol::ALL {
-        let count = |family| summary.total(protocol, Some(family));
-        line(
-            protocol.name(),
-            "total",
-            count(Family::V4),
-            count(Family::V6),
-        );
-        for (state, total) in summary.states(protocol) {
-            let v4 = summary.count(protocol, Family::V4, state);
-            line(protocol.name(), &state.name(), v4, total - v4);
+        let is_read = |family| tables.contains(&Table { protocol, family });
+        if !Family::ALL.into_iter().any(is_read) {
+            continue;
+        }
+        let mut line = |state: Option<State>| {
+            let count = |family| match state {
+                Some(state) => summary.count(protocol, family, state),
+                None => summary.total(protocol, Some(family)),
+            };
+            let [v4, v6] = Family::ALL.map(|family| match is_read(family) {
+                true => count(family).to_string(),
+                false => "-".to_owned(),
+            });
+            let total: u64 = Family::ALL.into_iter().map(count).sum();
+            let name = state.map_or("total".into(), State::name);
+            // Writing to memory does not fail.
+            let _ = writeln!(
+                out,
+                "{:<5} {name:<11} {v4:>9} {v6:>9} {total:>9}",
+                protocol.name()
+            );
+        };
+        line(None);
+        for (state, _) in summary.states(protocol) {
+            line(Some(state));
         }
     }
     if let Some(verdict) = verdict {

@@ -1,5 +1,8 @@
 //! Tables for people: rows under the heading of their group, columns that say something.
 
+use std::io::{self, Write};
+use std::ops::Range;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
@@ -13,6 +16,8 @@ use crate::model::{DetailSet, Row};
 const GAP: usize = 2;
 /// Beyond this many rows nobody reads cells that were wrapped with care.
 const MOST_WRAPPED: usize = 2000;
+/// Output is handed on in pieces of about this size.
+const OUTPUT_LEN: usize = 64 << 10;
 /// A column that is wrapped keeps at least this width.
 const LEAST_WIDTH: usize = 12;
 
@@ -53,108 +58,148 @@ impl TableOptions {
     }
 }
 
-/// Appends a table of the rows, which must come sorted by group.
-pub fn table(out: &mut Vec<u8>, rows: &[Row<'_>], options: &TableOptions) {
-    let columns = match &options.columns {
-        Some(chosen) => chosen.clone(),
-        None => options.candidates(),
-    };
-    let mut grid = Grid::new(&columns, rows);
-    if options.columns.is_none() {
-        grid.drop_idle(rows);
+/// Writes a table of `count` rows, which must come sorted by group. Each is asked for twice, and
+/// none is kept: to measure the columns, and to draw it.
+pub fn table<'a>(
+    out: &mut dyn Write,
+    count: usize,
+    row: &dyn Fn(usize) -> Row<'a>,
+    options: &TableOptions,
+) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
     }
-    grid.measure(options.header);
-    grid.fit(options.width);
-    if rows.is_empty() {
-        return;
-    }
+    let grid = Grid::measure(count, row, options);
+    let mut text = Vec::new();
     if options.header {
-        let titles: Vec<String> = grid.columns.iter().map(|column| column.heading()).collect();
-        let mut line = Vec::new();
-        push_line(&mut line, &titles, &grid.widths);
-        let line = String::from_utf8_lossy(&line);
-        options.paint.faint(out, line.trim_end());
-        out.push(b'\n');
+        let mut line = Line::default();
+        for column in &grid.columns {
+            line.text.extend(column.heading().bytes());
+            line.ends.push(line.text.len());
+        }
+        let mut titles = Vec::new();
+        line.push(&mut titles, &grid.widths);
+        let titles = String::from_utf8_lossy(&titles);
+        options.paint.faint(&mut text, titles.trim_end());
+        text.push(b'\n');
     }
     let mut start = 0;
-    while let Some(first) = rows.get(start) {
-        let group = Group::of(first.socket);
-        let length = rows[start..]
-            .iter()
-            .take_while(|row| Group::of(row.socket) == group)
-            .count();
-        options.paint.heading(out, &group.name());
-        out.extend(format!(" {length}\n").bytes());
-        grid.draw(out, start..start + length);
+    for (group, length) in &grid.groups {
+        options.paint.heading(&mut text, &group.name());
+        text.extend(format!(" {length}\n").bytes());
+        out.write_all(&text)?;
+        text.clear();
+        grid.draw(out, start..start + length, row)?;
         start += length;
+    }
+    Ok(())
+}
+
+/// Cells of one row, behind one another.
+#[derive(Default)]
+struct Line {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Line {
+    fn fill(&mut self, columns: &[Column], row: &Row<'_>) {
+        self.text.clear();
+        self.ends.clear();
+        for &column in columns {
+            // In a listing that has peers, a socket without one leaves its cell blank.
+            if column != Column::Peer || !row.socket.peer.is_none() {
+                column.push(&mut self.text, row);
+            }
+            self.ends.push(self.text.len());
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| &self.text[start..end])
+    }
+
+    /// Appends the cells in columns of these widths.
+    fn push(&self, out: &mut Vec<u8>, widths: &[usize]) {
+        let start = out.len();
+        for (cell, &wanted) in self.cells().zip(widths) {
+            out.extend_from_slice(cell);
+            let blanks = (wanted + GAP).saturating_sub(width(cell));
+            out.resize(out.len() + blanks, b' ');
+        }
+        out.truncate(start + out[start..].trim_ascii_end().len());
+        out.push(b'\n');
     }
 }
 
-/// Cells of all rows, and how wide their columns are.
+/// What is known of a table before its first row is drawn.
 struct Grid {
     columns: Vec<Column>,
-    cells: Vec<Vec<String>>,
     widths: Vec<usize>,
+    /// The groups in their order, and how many rows each has.
+    groups: Vec<(Group, usize)>,
     wrapped: bool,
+    count: usize,
 }
 
 impl Grid {
-    fn new(columns: &[Column], rows: &[Row<'_>]) -> Grid {
-        let cell = |column: &Column, row: &Row<'_>| {
-            let mut text = Vec::new();
-            // In a listing that has peers, a socket without one leaves its cell blank.
-            if *column != Column::Peer || !row.socket.peer.is_none() {
-                column.push(&mut text, row);
-            }
-            String::from_utf8_lossy(&text).into_owned()
+    /// Looks at every row once.
+    fn measure<'a>(count: usize, row: &dyn Fn(usize) -> Row<'a>, options: &TableOptions) -> Grid {
+        let columns = match &options.columns {
+            Some(chosen) => chosen.clone(),
+            None => options.candidates(),
         };
-        Grid {
-            columns: columns.to_vec(),
-            cells: rows
-                .iter()
-                .map(|row| columns.iter().map(|column| cell(column, row)).collect())
-                .collect(),
-            widths: Vec::new(),
-            wrapped: false,
-        }
-    }
-
-    fn drop_idle(&mut self, rows: &[Row<'_>]) {
-        let keep: Vec<bool> = self
-            .columns
+        let mut widths: Vec<usize> = columns
             .iter()
-            .enumerate()
-            .map(|(index, column)| {
-                rows.iter()
-                    .zip(&self.cells)
-                    .any(|(row, cells)| !column.is_idle(row, cells[index].as_bytes()))
+            .map(|column| {
+                if options.header {
+                    column.heading().len()
+                } else {
+                    0
+                }
             })
             .collect();
-        let mut kept = keep.iter();
-        self.columns.retain(|_| kept.next() == Some(&true));
-        for cells in &mut self.cells {
-            let mut kept = keep.iter();
-            cells.retain(|_| kept.next() == Some(&true));
-        }
-    }
-
-    fn measure(&mut self, header: bool) {
-        self.widths = self
-            .columns
-            .iter()
-            .map(|column| if header { column.heading().len() } else { 0 })
-            .collect();
-        for cells in &self.cells {
-            for (widest, cell) in self.widths.iter_mut().zip(cells) {
-                *widest = width(cell.as_bytes()).max(*widest);
+        let mut shown = vec![options.columns.is_some(); columns.len()];
+        let mut groups: Vec<(Group, usize)> = Vec::new();
+        let mut line = Line::default();
+        for index in 0..count {
+            let row = row(index);
+            let group = Group::of(row.socket);
+            match groups.last_mut() {
+                Some((last, length)) if *last == group => *length += 1,
+                _ => groups.push((group, 1)),
+            }
+            line.fill(&columns, &row);
+            for (index, cell) in line.cells().enumerate() {
+                widths[index] = width(cell).max(widths[index]);
+                shown[index] = shown[index] || !columns[index].is_idle(&row, cell);
             }
         }
+        let kept = |index: &usize| shown[*index];
+        let mut grid = Grid {
+            columns: (0..columns.len())
+                .filter(kept)
+                .map(|index| columns[index])
+                .collect(),
+            widths: (0..columns.len())
+                .filter(kept)
+                .map(|index| widths[index])
+                .collect(),
+            groups,
+            wrapped: false,
+            count,
+        };
+        grid.fit(options.width);
+        grid
     }
 
     /// Narrows the widest column until the table fits, as long as it stays readable.
     fn fit(&mut self, room: Option<usize>) {
         let Some(room) = room else { return };
-        if self.cells.len() > MOST_WRAPPED {
+        if self.count > MOST_WRAPPED {
             return;
         }
         let total: usize = self.widths.iter().map(|width| width + GAP).sum();
@@ -172,12 +217,24 @@ impl Grid {
         }
     }
 
-    fn draw(&self, out: &mut Vec<u8>, rows: std::ops::Range<usize>) {
-        if self.cells.len() > MOST_WRAPPED || self.columns.is_empty() {
-            for cells in &self.cells[rows] {
-                push_line(out, cells, &self.widths);
+    fn draw<'a>(
+        &self,
+        out: &mut dyn Write,
+        rows: Range<usize>,
+        row: &dyn Fn(usize) -> Row<'a>,
+    ) -> io::Result<()> {
+        let mut line = Line::default();
+        let mut text = Vec::new();
+        if self.count > MOST_WRAPPED || self.columns.is_empty() {
+            for index in rows {
+                line.fill(&self.columns, &row(index));
+                line.push(&mut text, &self.widths);
+                if text.len() >= OUTPUT_LEN {
+                    out.write_all(&text)?;
+                    text.clear();
+                }
             }
-            return;
+            return out.write_all(&text);
         }
         let mut table = Table::new();
         table.load_style(NOTHING);
@@ -186,28 +243,21 @@ impl Grid {
         } else {
             ContentArrangement::Disabled
         });
-        table.add_rows(self.cells[rows].iter().map(|cells| cells.iter()));
+        for index in rows {
+            line.fill(&self.columns, &row(index));
+            table.add_row(line.cells().map(String::from_utf8_lossy));
+        }
         for (column, &width) in table.column_iter_mut().zip(&self.widths) {
             column.set_padding((0, GAP as u16));
             let width = u16::try_from(width + GAP).unwrap_or(u16::MAX);
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
         }
         for line in table.lines() {
-            out.extend_from_slice(line.trim_end().as_bytes());
-            out.push(b'\n');
+            text.extend_from_slice(line.trim_end().as_bytes());
+            text.push(b'\n');
         }
+        out.write_all(&text)
     }
-}
-
-fn push_line(out: &mut Vec<u8>, cells: &[String], widths: &[usize]) {
-    let start = out.len();
-    for (cell, &wanted) in cells.iter().zip(widths) {
-        out.extend_from_slice(cell.as_bytes());
-        let blanks = (wanted + GAP).saturating_sub(width(cell.as_bytes()));
-        out.resize(out.len() + blanks, b' ');
-    }
-    out.truncate(start + out[start..].trim_ascii_end().len());
-    out.push(b'\n');
 }
 
 #[cfg(test)]
@@ -218,6 +268,11 @@ mod tests {
     };
 
     fn drawn(comm: &str, width: Option<usize>) -> String {
+        drawn_often(1, comm, width)
+    }
+
+    /// A table of the same row, over and over.
+    fn drawn_often(count: usize, comm: &str, width: Option<usize>) -> String {
         let socket = Socket {
             protocol: Protocol::Tcp,
             state: State::Listen,
@@ -263,7 +318,7 @@ mod tests {
             width,
             paint: Paint::Plain,
         };
-        table(&mut out, &[row], &options);
+        table(&mut out, count, &|_| row, &options).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -284,6 +339,20 @@ mod tests {
             assert!(width(line.as_bytes()) <= 50, "{text}");
         }
         assert!(text.contains("  root\n"), "{text}");
+    }
+
+    #[test]
+    fn many_rows_are_drawn_as_few() {
+        for comm in ["web", "日本語", "\u{202e}x"] {
+            let few = drawn(comm, None);
+            let lines: Vec<&str> = few.lines().collect();
+            for count in [MOST_WRAPPED, MOST_WRAPPED + 1, 5000] {
+                let many = drawn_often(count, comm, Some(10_000));
+                let row = format!("{}\n", lines[2]);
+                let expected = format!("{}\nLISTEN {count}\n{}", lines[0], row.repeat(count));
+                assert!(many == expected, "{}", &many[..300]);
+            }
+        }
     }
 
     #[test]

@@ -23,41 +23,72 @@ const OP_LEN: usize = 4;
 /// Distances on no are 16 bits; a longer program is not worth its while anyway.
 const MOST_BYTES: usize = 8 << 10;
 
-/// Compiles a condition; `None` when it is too long for a program.
+/// Compiles a condition; `None` when it is too long for a program, which is found out without
+/// compiling all of it.
 pub fn compile(condition: &Expression) -> Option<Vec<u8>> {
-    let program = expression(condition);
-    (program.len() <= MOST_BYTES).then_some(program)
+    expression(condition, MOST_BYTES)
 }
 
-fn expression(condition: &Expression) -> Vec<u8> {
-    match condition {
-        Expression::And(left, right) => and(expression(left), expression(right)),
-        Expression::Or(left, right) => or(expression(left), expression(right)),
-        Expression::Not(inner) => not(expression(inner)),
+/// The program of a condition, of at most `most` bytes.
+fn expression(condition: &Expression, most: usize) -> Option<Vec<u8>> {
+    let program = match condition {
+        Expression::And(parts) => and(programs(parts, most)?),
+        Expression::Or(parts) => or(programs(parts, most)?),
+        Expression::Not(inner) => not(expression(inner, most)?),
         Expression::Test(test) => self::test(test),
-    }
+    };
+    (program.len() <= most).then_some(program)
 }
 
-/// One after the other: what rejects in the first must now jump over the second as well.
-fn and(mut first: Vec<u8>, second: Vec<u8>) -> Vec<u8> {
-    let mut at = 0;
-    while at < first.len() {
-        let left = first.len() - at;
-        let no = usize::from(u16::from_ne_bytes([first[at + 2], first[at + 3]]));
-        if no == left + OP_LEN {
-            first[at + 2..at + 4].copy_from_slice(&distance(no + second.len()));
+/// The programs of parts that together have at most `most` bytes.
+fn programs(parts: &[Expression], most: usize) -> Option<Vec<Vec<u8>>> {
+    let mut room = most;
+    let mut programs = Vec::new();
+    for part in parts {
+        let program = expression(part, room)?;
+        room -= program.len();
+        programs.push(program);
+    }
+    Some(programs)
+}
+
+/// One after the other: what rejects in one must jump over all behind it as well.
+fn and(parts: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut behind: usize = parts.iter().map(Vec::len).sum();
+    let mut program = Vec::with_capacity(behind);
+    for mut part in parts {
+        behind -= part.len();
+        let mut at = 0;
+        while at < part.len() {
+            let left = part.len() - at;
+            let no = usize::from(u16::from_ne_bytes([part[at + 2], part[at + 3]]));
+            if no == left + OP_LEN {
+                part[at + 2..at + 4].copy_from_slice(&distance(no + behind));
+            }
+            at += usize::from(part[at + 1]);
         }
-        at += usize::from(first[at + 1]);
+        program.extend(part);
     }
-    first.extend(second);
-    first
+    program
 }
 
-/// Rejecting lands four bytes beyond the first: behind a jump over the second.
-fn or(mut first: Vec<u8>, second: Vec<u8>) -> Vec<u8> {
-    push_op(&mut first, JMP, OP_LEN, OP_LEN + second.len());
-    first.extend(second);
-    first
+/// Rejecting lands four bytes beyond a part: behind a jump over all that follow. Of no part it is
+/// the rejection itself.
+fn or(parts: Vec<Vec<u8>>) -> Vec<u8> {
+    let Some(last) = parts.len().checked_sub(1) else {
+        return not(Vec::new());
+    };
+    let mut behind = parts.iter().map(Vec::len).sum::<usize>() + last * OP_LEN;
+    let mut program = Vec::with_capacity(behind);
+    for (index, part) in parts.into_iter().enumerate() {
+        behind -= part.len();
+        program.extend(part);
+        if index < last {
+            push_op(&mut program, JMP, OP_LEN, behind);
+            behind -= OP_LEN;
+        }
+    }
+    program
 }
 
 /// Rejecting lands at the end, which accepts; accepting runs into a jump beyond it.
@@ -118,8 +149,8 @@ fn port_test(end: End, comparison: Comparison, port: u16) -> Vec<u8> {
         Comparison::Greater => not(compare(le, port)),
         Comparison::Less => not(compare(ge, port)),
         // There is an operation for this, but only since Linux 4.16.
-        Comparison::Equal => and(compare(ge, port), compare(le, port)),
-        Comparison::NotEqual => not(and(compare(ge, port), compare(le, port))),
+        Comparison::Equal => and(vec![compare(ge, port), compare(le, port)]),
+        Comparison::NotEqual => not(and(vec![compare(ge, port), compare(le, port)])),
     }
 }
 
@@ -253,15 +284,38 @@ mod tests {
         let families = prop::sample::select(vec![Family::V4, Family::V6]).prop_map(Test::Family);
         prop_oneof![ports, addresses, families]
             .prop_map(Expression::Test)
-            .prop_recursive(5, 40, 2, |inner| {
-                let pair = (inner.clone(), inner.clone());
+            .prop_recursive(5, 40, 3, |inner| {
+                let parts = prop::collection::vec(inner.clone(), 0..4);
                 prop_oneof![
-                    pair.clone()
-                        .prop_map(|(a, b)| Expression::And(Box::new(a), Box::new(b))),
-                    pair.prop_map(|(a, b)| Expression::Or(Box::new(a), Box::new(b))),
+                    parts.clone().prop_map(Expression::And),
+                    parts.prop_map(Expression::Or),
                     inner.prop_map(|a| Expression::Not(Box::new(a))),
                 ]
             })
+    }
+
+    /// As many tests as a filter may have, and more, come to an end soon.
+    #[test]
+    fn what_is_too_long_is_given_up_early() {
+        let test = Expression::Test(Test::Port {
+            end: End::Local,
+            comparison: Comparison::Equal,
+            port: 1,
+        });
+        let of = |count: usize| vec![test.clone(); count];
+        let length = compile(&test).unwrap().len();
+        for join in [Expression::And, Expression::Or] {
+            let most = (1..1000)
+                .find(|&count| compile(&join(of(count))).is_none())
+                .unwrap();
+            assert!(most * (length + OP_LEN) >= MOST_BYTES, "{most}");
+            let begun = std::time::Instant::now();
+            for _ in 0..100 {
+                assert_eq!(compile(&join(of(10_000))), None);
+                assert_eq!(compile(&Expression::Not(Box::new(join(of(10_000))))), None);
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        }
     }
 
     proptest! {

@@ -60,7 +60,12 @@ const MEMORY: u64 = 1 << 30;
 
 /// Gives a command no more memory than that, so that what has no end takes no others with it.
 pub fn bounded(command: &mut Command) -> &mut Command {
-    let bound = || Ok(setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY)?);
+    bounded_by(command, MEMORY)
+}
+
+/// Gives a command no more than these bytes of memory.
+pub fn bounded_by(command: &mut Command, bytes: u64) -> &mut Command {
+    let bound = move || Ok(setrlimit(Resource::RLIMIT_AS, bytes, bytes)?);
     // SAFETY: Between fork and exec `bound` makes one system call.
     unsafe { command.pre_exec(bound) }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::rows::{Row, shown};
+use super::rows::{Row, Timer, shown};
 
 /// ss's names of the kernel's states, from 1 on.
 const STATES: [&str; 11] = [
@@ -23,7 +23,11 @@ const STATES: [&str; 11] = [
     "CLOSING",
 ];
 
-/// The TCP and UDP sockets of this network namespace, sorted, with uid and inode as details.
+/// ss's names of the kernel's timers, from 1 on.
+const TIMERS: [&str; 4] = ["on", "keepalive", "timewait", "persist"];
+
+/// The TCP and UDP sockets of this network namespace, sorted, with uid and inode as details, and
+/// the kinds of their timers.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (file, proto) in [
@@ -61,6 +65,14 @@ fn row(line: &str, proto: &str) -> Row {
         local: end(fields[1]),
         peer: end(fields[2]),
         details,
+        timer: match hex(&fields[5][..2]) {
+            0 => None,
+            number => Some(Timer {
+                kind: TIMERS[number as usize - 1].to_owned(),
+                milliseconds: 0,
+                retransmits: 0,
+            }),
+        },
         ..Row::default()
     }
 }

@@ -19,9 +19,10 @@ pub struct Row {
     pub owners: Vec<Owner>,
     /// What portstat says where it names no owner: `hidden`, `unheld`.
     pub unknown: String,
-    /// What `-e` shows and everybody agrees on: `uid:`, `ino:`, `sk:`, `v6only:`, `<->`.
+    /// What `-e` shows and everybody agrees on: `uid:`, `ino:`, `sk:`, `cgroup:`, `v6only:`,
+    /// `<->`.
     pub details: Vec<String>,
-    /// What `-o` shows.
+    /// What `-o` and `-e` show.
     pub timer: Option<Timer>,
 }
 
@@ -48,12 +49,30 @@ struct Understood {
     state: String,
 }
 
+/// Whether one of the bundled flags is this letter.
+fn has_flag(args: &[String], letter: char) -> bool {
+    args.iter()
+        .any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letter))
+}
+
+/// Whether a plain listing has timers.
+fn shows_timers(args: &[String]) -> bool {
+    has_flag(args, 'o') || has_flag(args, 'e')
+}
+
+/// The words of the heading of a listing in ss's layout, of which ss has two in one.
+#[track_caller]
+pub fn heading(text: &str) -> Vec<String> {
+    let line = text.lines().next().unwrap_or_else(|| panic!("no heading"));
+    line.replace("PortProcess", "Port Process")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
 impl Understood {
     fn of(args: &[String]) -> Understood {
-        let flag = |letter| {
-            args.iter()
-                .any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letter))
-        };
+        let flag = |letter| has_flag(args, letter);
         let named = args
             .iter()
             .position(|arg| arg == "state")
@@ -67,10 +86,11 @@ impl Understood {
             state: match named.map(String::as_str) {
                 Some("established") => "ESTAB".to_owned(),
                 Some("listening") => "LISTEN".to_owned(),
-                Some("close") => "UNCONN".to_owned(),
+                Some("close" | "closed") => "UNCONN".to_owned(),
                 Some(name) => name.to_uppercase(),
                 None if flag('B') => "BOUND".to_owned(),
-                None => String::new(),
+                // UDP that has a peer.
+                None => "ESTAB".to_owned(),
             },
         }
     }
@@ -120,7 +140,7 @@ fn plain_row(line: &str, netid: bool, state: bool, understood: &Understood) -> R
     for field in fields {
         if let Some(timer) = field.strip_prefix("timer:(") {
             row.timer = Some(plain_timer(timer.trim_end_matches(')')));
-        } else if ["uid:", "ino:", "sk:", "v6only:", "<", "--"]
+        } else if ["uid:", "ino:", "sk:", "cgroup:", "v6only:", "<", "--"]
             .iter()
             .any(|known| field.starts_with(known))
         {
@@ -214,6 +234,17 @@ pub fn json(document: &Value) -> Vec<Row> {
     rows
 }
 
+/// The same, with the timers as far as a plain listing has them.
+#[track_caller]
+pub fn json_as_plain(document: &Value, args: &[String]) -> Vec<Row> {
+    let mut rows = json(document);
+    if !shows_timers(args) {
+        rows.iter_mut().for_each(|row| row.timer = None);
+        rows.sort();
+    }
+    rows
+}
+
 /// A socket of a JSON document, or a line of JSON lines.
 #[track_caller]
 pub fn json_row(socket: &Value) -> Row {
@@ -276,6 +307,11 @@ fn json_details(socket: &Value) -> Vec<String> {
     if let Some(cookie) = extended["cookie"].as_u64() {
         details.push(format!("sk:{cookie:x}"));
     }
+    match (extended["cgroup"].as_str(), extended["cgroup_id"].as_u64()) {
+        (Some(path), _) => details.push(format!("cgroup:{path}")),
+        (None, Some(id)) => details.push(format!("cgroup:unreachable:{id:x}")),
+        (None, None) => {}
+    }
     if let Some(v6only) = socket["v6only"].as_bool() {
         details.push(format!("v6only:{}", u8::from(v6only)));
     }
@@ -317,11 +353,15 @@ fn shown_ip(ip: IpAddr, v6only: bool) -> String {
     }
 }
 
-/// Insists that both are the same rows, timers aside, which run; says which are not.
+/// Insists that both are the same rows, but for how far their timers ran; says which are not.
 #[track_caller]
 pub fn assert_same(what: &str, expected: &[Row], found: &[Row]) {
     let still = |row: &Row| Row {
-        timer: None,
+        timer: row.timer.as_ref().map(|timer| Timer {
+            kind: timer.kind.clone(),
+            milliseconds: 0,
+            retransmits: 0,
+        }),
         ..row.clone()
     };
     let mut counts: BTreeMap<Row, i64> = BTreeMap::new();

@@ -1379,3 +1379,80 @@ fn devices_in_a_recording_are_not_read() {
         );
     }
 }
+
+// `ephemeral`, whose exit codes are those of a plugin.
+
+/// Twenty ports of twenty, held by one process.
+fn exhausted() -> Recording {
+    let rows: Vec<DiagRow> = (0..20u32)
+        .map(|offset| DiagRow {
+            inode: 500 + offset,
+            cookie: 0x2000 + offset,
+            ..DiagRow::new(
+                ESTABLISHED,
+                &format!("10.0.0.9:{}", 40000 + offset),
+                "10.0.0.5:5432",
+            )
+        })
+        .collect();
+    let inodes: Vec<u64> = (500..520).collect();
+    Recording::empty()
+        .with("diag/tcp.nlmsg", [dump(&rows), done()].concat())
+        .with("diag/udp.nlmsg", done())
+        .with("proc/sys/net/ipv4/ip_local_port_range", "40000\t40019\n")
+        .with_process(812, b"pg\x1b|bouncer", &inodes)
+}
+
+#[test]
+fn ephemeral_ends_with_the_code_of_its_status() {
+    let recording = exhausted();
+    let report = |args: &[&str]| look(recording.path(), &[&["ephemeral"], args].concat());
+    let ran = report(&[]).exited(2);
+    let text = ran.text();
+    let first = text.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "CRITICAL: 100% of the ephemeral ports from 10.0.0.9 to 10.0.0.5:5432/tcp are in use \
+         (20 of 20)"
+    );
+    assert!(text.contains(r"pg\x1b|bouncer[812] 20"), "{text}");
+    let ran = report(&["--format", "nagios"]).exited(2);
+    let line = ran.text();
+    assert!(line.contains(r"top pg\x1b/bouncer[812])"), "{line}");
+    report(&["--dst", "10.0.0.5:5433"]).exited(0);
+    report(&["--quiet", "--dst=10.0.0.6"]).exited(0).quietly();
+    let one = report(&["--src=10.0.0.9", "--dst=10.0.0.5:1", "--json"]).exited(0);
+    assert!(
+        one.text().contains("\"dport\":1,\"used\":0,"),
+        "{}",
+        one.text()
+    );
+}
+
+#[test]
+fn ephemeral_answers_bad_usage_and_blindness_with_3() {
+    let recording = exhausted();
+    for args in [
+        &["--no-such-flag"][..],
+        &["--warn", "95", "--crit", "80"],
+        &["--warn=200"],
+        &["--format=csv"],
+        &["--format=nothing"],
+        &["--dst=host:1"],
+        &["--repeat=5"],
+        &["--top=0"],
+        &["--sample=1"],
+    ] {
+        let ran = look(recording.path(), &[&["ephemeral"], args].concat()).exited(3);
+        assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{args:?}");
+    }
+    look("/dev/null/nowhere", &["ephemeral"]).exited(3);
+    look(recording.path(), &["-t", "ephemeral"]).exited(3);
+    look(recording.path(), &["-t", "--format=nagios"]).exited(2);
+
+    let blind = Recording::empty().with("diag/tcp.nlmsg", done());
+    let unknown = |format: &str| look(blind.path(), &["ephemeral", "--format", format]).exited(3);
+    assert!(unknown("nagios").text().starts_with("PORTS UNKNOWN - "));
+    assert!(unknown("json").text().contains("\"status\":\"unknown\""));
+    assert!(unknown("human").stdout.is_empty());
+}

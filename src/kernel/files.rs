@@ -9,8 +9,11 @@ use rustix::fs::{FlockOperation, flock};
 
 /// No file of ours is longer.
 const LIMIT: u64 = 64 << 10;
-/// How often a file may be replaced under our hands before we give up.
-const MOST_ATTEMPTS: usize = 100;
+/// How many temporary files of runs that were killed are passed over.
+const MOST_LEFT: usize = 100;
+/// How often a file may be replaced under our hands before we give up: everybody who waits for
+/// the lock wakes to a file that is no longer the one.
+const MOST_ATTEMPTS: usize = 10_000;
 
 /// Replaces a file, or makes it, with this mode whatever the umask.
 ///
@@ -34,7 +37,7 @@ fn make_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
-    for attempt in 0..MOST_ATTEMPTS {
+    for attempt in 0..MOST_LEFT {
         let mut temporary = std::ffi::OsString::from(".");
         temporary.push(name);
         temporary.push(format!(".{}.{attempt}.tmp", std::process::id()));

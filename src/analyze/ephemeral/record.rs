@@ -147,6 +147,10 @@ impl Share {
     /// Whether its last choices are explained by connects that found no first choice any more,
     /// `first_choices` being how many of those there are. What `bind` drew has more of the last.
     pub(super) const fn overflowed(&self, first_choices: u32) -> bool {
-        self.first_choice >= self.last_choice && 2 * self.first_choice >= first_choices
+        let (first, last) = (self.first_choice, self.last_choice);
+        // All but an eighth of them is as good as all: some may just have been given back. When
+        // many have been given back, of both, there are still no more of the last.
+        (first > 0 && 8 * first >= 7 * first_choices)
+            || (first >= last && 2 * first >= first_choices)
     }
 }

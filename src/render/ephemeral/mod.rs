@@ -1,5 +1,5 @@
-//! The report of `portstat ephemeral`. One file a format; the words of the findings are here and
-//! in [`advice`].
+//! The report of `portstat ephemeral`. One file a format; the words of the findings are here, those
+//! of advice in a file of their own.
 
 mod advice;
 mod human;

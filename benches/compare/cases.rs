@@ -82,6 +82,12 @@ pub const CASES: &[Case] = &[
         comparisons: &[&["portstat -tan", "ss -tan", "floor"]],
     },
     Case {
+        name: "ephemeral",
+        about: "how full the pools of ports are, next to the kernel's part alone",
+        contents: Contents::AsAsked,
+        comparisons: &[&["portstat ephemeral", "floor"]],
+    },
+    Case {
         name: "many-processes",
         about: "listening sockets with their processes, among 500 processes with 100 files each",
         contents: Contents::ManyProcesses,

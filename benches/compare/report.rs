@@ -74,30 +74,33 @@ fn version(command: &Path, option: &str) -> Option<String> {
 
 pub fn print_heading() {
     println!(
-        "{:14}  {:28}  {:>28}  {:>8}  {:>8}  {:>8}  {:>11}",
-        "case", "command", "median ms (min–max)", "CPU ms", "peak MiB", "lines", "ratio to ss"
+        "{:14}  {:28}  {:>28}  {:>8}  {:>8}  {:>8}  {:>6}",
+        "case", "command", "median ms (min–max)", "CPU ms", "peak MiB", "lines", "ratio"
     );
 }
 
 /// Prints the rows of commands that were run in turn.
 pub fn print_rows(case: &str, rows: &[Row<'_>]) {
-    let ss = rows.iter().find(|row| row.command.starts_with("ss "));
+    // What ss has no answer to is compared with the kernel's part alone.
+    let measure = ["ss ", "floor"]
+        .iter()
+        .find_map(|start| rows.iter().find(|row| row.command.starts_with(start)));
     for row in rows {
         print!("{case:14}  {:28}  ", row.command);
         match &row.given_up {
             Some(reason) => println!("{reason}"),
-            None => print_figures(&row.runs, ss.map_or(&[], |ss| &ss.runs)),
+            None => print_figures(&row.runs, measure.map_or(&[], |measure| &measure.runs)),
         }
     }
 }
 
-fn print_figures(runs: &[Run], ss: &[Run]) {
+fn print_figures(runs: &[Run], measure: &[Run]) {
     let wall = sorted(runs.iter().map(|run| milliseconds(run.wall)));
     let cpu = sorted(runs.iter().map(|run| milliseconds(run.cpu)));
     let ratios = sorted(
         runs.iter()
-            .zip(ss)
-            .map(|(run, ss)| run.wall.div_duration_f64(ss.wall)),
+            .zip(measure)
+            .map(|(run, other)| run.wall.div_duration_f64(other.wall)),
     );
     let peak_kib = runs.iter().map(|run| run.peak_kib).max().unwrap_or(0);
     let lines = runs.last().and_then(|run| run.lines);
@@ -107,7 +110,7 @@ fn print_figures(runs: &[Run], ss: &[Run]) {
     };
 
     println!(
-        "{:>28}  {:>8.1}  {:>8.1}  {:>8}  {:>11}",
+        "{:>28}  {:>8.1}  {:>8.1}  {:>8}  {:>6}",
         format!("{median:.1} ({fastest:.1}–{slowest:.1})"),
         middle(&cpu).unwrap_or(0.0),
         peak_kib as f64 / 1024.0,

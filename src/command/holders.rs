@@ -159,7 +159,7 @@ impl Holders {
 }
 
 /// Why a socket without a holder may have one nevertheless.
-fn limit(host: &Host, scan: &Scan) -> Option<HiddenCause> {
+pub(super) fn limit(host: &Host, scan: &Scan) -> Option<HiddenCause> {
     if scan.processes == 0 {
         Some(no_processes(host))
     } else if scan.unreadable.is_empty() {

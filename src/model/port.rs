@@ -119,6 +119,11 @@ impl PortSet {
         }
     }
 
+    /// Takes every port out.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
     /// How many ports are in the set.
     pub fn len(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()
@@ -168,9 +173,22 @@ impl PortSet {
 
     /// How many ports of the range are in the set.
     pub fn count_in(&self, range: PortRange) -> u32 {
-        (range.first..=range.last)
-            .filter(|&port| self.contains(port))
-            .count() as u32
+        let (first, last) = (usize::from(range.first / 64), usize::from(range.last / 64));
+        let above = !0 << (range.first % 64);
+        let below = !0 >> (63 - range.last % 64);
+        let words = first..=last;
+        words
+            .map(|index| {
+                let mut word = self.words[index];
+                if index == first {
+                    word &= above;
+                }
+                if index == last {
+                    word &= below;
+                }
+                word.count_ones()
+            })
+            .sum()
     }
 }
 
@@ -183,6 +201,29 @@ impl Default for PortSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_of_a_range_are_counted_to_its_ends() {
+        let mut set = PortSet::new();
+        for port in [0, 1, 63, 64, 65, 127, 128, 40_000, 65_534, 65_535] {
+            set.insert(port);
+        }
+        for (first, last) in [
+            (0, 0),
+            (1, 63),
+            (63, 64),
+            (64, 127),
+            (2, 62),
+            (65, 128),
+            (0, 65_535),
+            (65_535, 65_535),
+            (128, 40_000),
+        ] {
+            let range = PortRange::new(first, last).unwrap();
+            let expected = (first..=last).filter(|&port| set.contains(port)).count();
+            assert_eq!(set.count_in(range) as usize, expected, "{first}-{last}");
+        }
+    }
 
     #[test]
     fn classes_begin_where_iana_says() {

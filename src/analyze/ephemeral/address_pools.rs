@@ -19,9 +19,17 @@ pub(super) struct AddressPools<'a> {
 /// Records by local address.
 struct Sources<'a> {
     of: BTreeMap<Address, Vec<&'a [Record]>>,
-    /// Ports on a wildcard, which every address of the family lacks.
-    any_v4: PortSet,
-    any_v6: PortSet,
+    /// Ports on a wildcard, which every address of the family lacks, and their number.
+    any_v4: (PortSet, u32),
+    any_v6: (PortSet, u32),
+}
+
+/// Ports that an address lacks.
+struct Lacking {
+    /// All of them.
+    used: u32,
+    /// Those that are in TIME-WAIT and nothing else.
+    waiting: u32,
 }
 
 impl<'a> Sources<'a> {
@@ -42,10 +50,18 @@ impl<'a> Sources<'a> {
                 any_v4.insert(record.port);
             }
         }
-        Sources { of, any_v4, any_v6 }
+        let counted = |ports: PortSet| {
+            let count = ports.len();
+            (ports, count)
+        };
+        Sources {
+            of,
+            any_v4: counted(any_v4),
+            any_v6: counted(any_v6),
+        }
     }
 
-    fn any(&self, source: Address) -> &PortSet {
+    fn any(&self, source: Address) -> &(PortSet, u32) {
         if is_v4(source) {
             &self.any_v4
         } else {
@@ -60,28 +76,41 @@ impl<'a> Sources<'a> {
             .filter(|&source| source != ANY_V4 && source != ANY_V6)
     }
 
-    /// Ports that an address lacks, and which of them are in TIME-WAIT only.
-    fn ports(&self, source: Address, more: Option<&PortSet>) -> (PortSet, PortSet) {
-        let mut used = self.any(source).clone();
-        more.into_iter().for_each(|more| used.union(more));
-        let mut waiting = PortSet::new();
-        for record in self
-            .of
-            .get(&source)
-            .into_iter()
-            .flatten()
-            .copied()
-            .flatten()
-        {
-            if record.is_time_wait() {
-                waiting.insert(record.port);
-            } else {
-                used.insert(record.port);
+    fn records(&self, source: Address) -> impl Iterator<Item = Record> {
+        let groups = self.of.get(&source).into_iter().flatten();
+        groups.flat_map(|records| records.iter().copied())
+    }
+
+    /// Ports that an address lacks; `more` are others that it is known to lack. `scratch` is empty
+    /// before and after: there may be thousands of addresses, most with a few ports.
+    fn lacking(&self, source: Address, more: Option<&PortSet>, scratch: &mut PortSet) -> Lacking {
+        let (any, any_len) = self.any(source);
+        let mut used = *any_len;
+        if let Some(more) = more {
+            scratch.union(more);
+            scratch.subtract(any);
+            used += scratch.len();
+        }
+        let mut waiting = 0;
+        for time_wait in [false, true] {
+            let of_kind = self
+                .records(source)
+                .filter(|record| record.is_time_wait() == time_wait);
+            for record in of_kind {
+                if !any.contains(record.port) && !scratch.contains(record.port) {
+                    scratch.insert(record.port);
+                    used += 1;
+                    waiting += u32::from(time_wait);
+                }
             }
         }
-        waiting.subtract(&used);
-        used.union(&waiting);
-        (used, waiting)
+        match more {
+            Some(_) => scratch.clear(),
+            None => self
+                .records(source)
+                .for_each(|record| scratch.remove(record.port)),
+        }
+        Lacking { used, waiting }
     }
 }
 
@@ -101,6 +130,7 @@ impl<'a> AddressPools<'a> {
         pools: &mut Vec<Pool>,
         wanted: impl Fn(Option<IpAddr>) -> bool,
         named: Option<IpAddr>,
+        scratch: &mut PortSet,
     ) {
         for (kind, sources) in [
             (PoolKind::TcpBind, &self.tcp),
@@ -110,30 +140,30 @@ impl<'a> AddressPools<'a> {
             let unused = named.filter(|named| !sources.of.contains_key(named));
             let addresses = sources.addresses().chain(unused);
             for source in addresses.filter(|&source| wanted(Some(ip(source)))) {
-                pools.push(self.pool(kind, Some(source)));
+                pools.push(self.pool(kind, Some(source), scratch));
             }
         }
         if wanted(None) && !self.count.any_udp.is_empty() {
-            pools.push(self.pool(PoolKind::UdpAutobind, None));
+            pools.push(self.pool(PoolKind::UdpAutobind, None, scratch));
         }
     }
 
     /// How many ports a pool has in use.
-    pub(super) fn used(&self, key: &PoolKey) -> u32 {
-        self.pool(key.kind, key.source.map(address)).used
+    pub(super) fn used(&self, key: &PoolKey, scratch: &mut PortSet) -> u32 {
+        self.pool(key.kind, key.source.map(address), scratch).used
     }
 
-    fn pool(&self, kind: PoolKind, source: Option<Address>) -> Pool {
+    fn pool(&self, kind: PoolKind, source: Option<Address>, scratch: &mut PortSet) -> Pool {
         let settings = &self.count.settings;
         let capacity = settings.capacity();
         let (used, waiting, surely, missed) = match (kind, source) {
             (PoolKind::TcpBind, Some(source)) => {
                 let forgotten = self.count.forgotten.get(&source);
-                let (used, waiting) = self.tcp.ports(source, forgotten);
-                (used.len(), waiting.len(), used.len(), settings.missed())
+                let Lacking { used, waiting } = self.tcp.lacking(source, forgotten, scratch);
+                (used, waiting, used, settings.missed())
             }
             (PoolKind::UdpBind, Some(source)) => {
-                let used = self.udp.ports(source, None).0.len();
+                let used = self.udp.lacking(source, None, scratch).used;
                 (used, 0, used, 0)
             }
             // A socket of IPv6 alone keeps its port from IPv6 only.

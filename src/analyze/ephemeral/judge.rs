@@ -78,10 +78,11 @@ pub(super) struct Common {
     capacity: u32,
     /// Free at the least: no socket of any kind has these.
     untouched: u32,
-    /// Ports with a listener or a bound socket.
-    blocked: PortSet,
+    /// How many ports have a listener or a bound socket.
+    blocked: u32,
     /// Ports that connections presumably bound before they connected.
     presumed: PortSet,
+    presumed_len: u32,
     /// How many ports connects try first.
     first_choices: u32,
     missed: u32,
@@ -95,7 +96,8 @@ impl Ephemeral {
         let mut pools = self.connect_pools(&common, ask, &mut scratch);
         let addresses = AddressPools::new(self);
         if ask.destination.is_none() {
-            addresses.add_to(&mut pools, |source| ask.wants_source(source), ask.source);
+            let wanted = |source| ask.wants_source(source);
+            addresses.add_to(&mut pools, wanted, ask.source, &mut scratch);
         }
         let mut findings = Findings {
             severity: Severity::Ok,
@@ -124,7 +126,7 @@ impl Ephemeral {
                 self.share(&tuple, &PortSet::new(), &mut scratch).used
             }
             (PoolKind::TcpConnect, ..) => self.blocked.len(),
-            _ => AddressPools::new(self).used(key),
+            _ => AddressPools::new(self).used(key, &mut scratch),
         }
     }
 
@@ -163,7 +165,8 @@ impl Ephemeral {
         Common {
             capacity,
             untouched: capacity - self.any_tcp.len(),
-            blocked: self.blocked.clone(),
+            blocked: self.blocked.len(),
+            presumed_len: presumed.len(),
             presumed,
             first_choices,
             missed: settings.missed(),
@@ -199,7 +202,7 @@ impl Ephemeral {
             source: None,
             destination: None,
         };
-        let taken = common.blocked.len() + common.presumed.len();
+        let taken = common.blocked + common.presumed_len;
         if ask.wants(&to_all) && taken > 0 && taken >= common.capacity / TO_ALL {
             let mut pool = self.connect_pool(to_all, &Share::default(), common);
             pool.used = pool.blocked;
@@ -209,9 +212,9 @@ impl Ephemeral {
     }
 
     fn connect_pool(&self, key: PoolKey, share: &Share, common: &Common) -> Pool {
-        let blocked = common.blocked.len();
+        let blocked = common.blocked;
         let free_max = (common.capacity - blocked).saturating_sub(share.held);
-        let presumed = common.presumed.len();
+        let presumed = common.presumed_len;
         let free = (common.capacity - blocked)
             .saturating_sub(presumed)
             .saturating_sub(share.held_beyond);

@@ -154,7 +154,7 @@ fn find_owners<'c>(
     let filling = findings.severity > Severity::Ok;
     let listeners = plan.report != Some(ReportFormat::Nagios) && look.has_exposed();
     if asked || filling || listeners {
-        Owners::scan(&context.host)
+        Owners::scan(context)
     } else {
         Owners::unasked()
     }

@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 
 use crate::analyze::{OwnerShare, most_ports};
 use crate::collect::read_process;
+use crate::command::context::Context;
+use crate::command::holders::limit;
 use crate::join::HolderIndex;
-use crate::kernel::{Host, Visibility, scan_holders};
+use crate::kernel::{Host, find_holders};
 use crate::model::{Gap, HiddenCause};
 
 /// Owners told of a pool.
@@ -32,29 +34,14 @@ impl<'h> Owners<'h> {
     }
 
     /// Looks through all processes.
-    pub(super) fn scan(host: &'h Host) -> Owners<'h> {
-        let recorded = host.is_recorded();
-        let scan = scan_holders(&host.path("proc"), recorded).unwrap_or_default();
-        let cause = if scan.processes == 0 && recorded {
-            HiddenCause::NotRecorded
-        } else if scan.processes == 0 {
-            HiddenCause::NoProc
-        } else if !scan.unreadable.is_empty() && recorded {
-            HiddenCause::PermissionThen
-        } else if !scan.unreadable.is_empty() && host.is_root() {
-            HiddenCause::Protected
-        } else if !scan.unreadable.is_empty() {
-            HiddenCause::Permission
-        } else if let Visibility::Limited(cause) = Visibility::of(host) {
-            cause
-        } else {
-            HiddenCause::Vanished
-        };
+    pub(super) fn scan(context: &'h Context) -> Owners<'h> {
+        let host = &context.host;
+        let scan = find_holders(host, context.holder_method).unwrap_or_default();
         Owners {
             found: Some(Found {
                 host,
+                cause: limit(host, &scan).unwrap_or(HiddenCause::Vanished),
                 index: HolderIndex::new(scan.holders),
-                cause,
                 hidden: Cell::new(0),
                 names: RefCell::default(),
             }),

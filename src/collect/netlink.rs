@@ -6,7 +6,7 @@ use super::attempts::{End, INTERRUPTED, attempts, cut, follow};
 use super::batch::{Flow, Receiver};
 use super::rows::Rows;
 use super::{Request, Walk};
-use crate::kernel::{Dump, Host};
+use crate::kernel::{AdminDetails, Dump, Host};
 use crate::model::Gap;
 use crate::wire::bytecode;
 use crate::wire::inet_diag;
@@ -43,7 +43,12 @@ pub(super) fn read(
     receiver: &mut impl Receiver,
 ) -> io::Result<Outcome> {
     let name = host.dump_name(walk.protocol());
-    let open = |message: &[u8]| host.dump(walk.protocol(), message);
+    let admin_details = if request.details.extended || request.details.info {
+        AdminDetails::Wanted
+    } else {
+        AdminDetails::Unwanted
+    };
+    let open = |message: &[u8]| host.dump(walk.protocol(), message, admin_details);
     read_dumps(&name, open, request, walk, receiver)
 }
 

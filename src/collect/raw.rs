@@ -6,7 +6,7 @@ use super::attempts::{End, INTERRUPTED, attempts, cut, follow};
 use super::batch::Flow;
 use super::proc_net::{name, next_line};
 use super::recorded::damage;
-use crate::kernel::{Dump, Host};
+use crate::kernel::{AdminDetails, Dump, Host};
 use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
 use crate::wire::inet_diag;
 use crate::wire::netlink::{Message, Messages};
@@ -38,7 +38,11 @@ pub fn copy_dump(
     table: Table,
     take: impl FnMut(Raw<'_>) -> io::Result<()>,
 ) -> io::Result<Result<Copied, String>> {
-    copy_dumps(|request| host.dump(table.protocol, request), table, take)
+    copy_dumps(
+        |request| host.dump(table.protocol, request, AdminDetails::Wanted),
+        table,
+        take,
+    )
 }
 
 fn copy_dumps(
@@ -81,7 +85,7 @@ pub fn copy_recorded(
     protocol: Protocol,
     mut take: impl FnMut(Raw<'_>) -> io::Result<()>,
 ) -> io::Result<Result<Copied, String>> {
-    let dump = match host.dump(protocol, &[]) {
+    let dump = match host.dump(protocol, &[], AdminDetails::Wanted) {
         Ok(dump) => dump,
         Err(error) => return Ok(Err(error.to_string())),
     };

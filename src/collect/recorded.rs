@@ -10,7 +10,7 @@ use super::families::{Families, Flaw, Verdict};
 use super::netlink::Outcome;
 use super::rows::Rows;
 use super::{Request, Walk};
-use crate::kernel::Host;
+use crate::kernel::{AdminDetails, Host};
 use crate::model::{Family, Table};
 use crate::wire::inet_diag;
 use crate::wire::netlink::{Framed, FramingError, Message, Messages};
@@ -25,7 +25,7 @@ pub(super) fn read(
     if let Some(why) = host.why_no_dump(table) {
         return Ok(Outcome::Refused(format!("not recorded: {why}")));
     }
-    let dump = match host.dump(table.protocol, &[]) {
+    let dump = match host.dump(table.protocol, &[], AdminDetails::Wanted) {
         Ok(dump) => dump,
         Err(error) => return Ok(Outcome::Refused(error.to_string())),
     };

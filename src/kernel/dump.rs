@@ -7,6 +7,7 @@ use std::thread;
 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::wire::netlink;
 
@@ -19,6 +20,16 @@ const LONG_CHUNK: usize = 16 << 10;
 const MOST_WAITING: usize = 128;
 /// No message of a dump is longer; a length beyond it in a recording is damage.
 const MESSAGE_LIMIT: usize = 1 << 20;
+
+/// What the kernel tells only those with CAP_NET_ADMIN: marks, upper layers, and peers of TCP-MD5
+/// with their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminDetails {
+    /// To be told, to those who have it.
+    Wanted,
+    /// To be left out, which saves the kernel a twentieth of its work, and us the keys.
+    Unwanted,
+}
 
 /// A dump under way.
 #[derive(Debug)]
@@ -43,8 +54,12 @@ enum Source {
 
 impl Dump {
     /// Sends the request on a socket of its own, so that nothing of another dump can be mixed in.
-    pub(super) fn live(request: &[u8]) -> io::Result<Dump> {
-        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    pub(super) fn live(request: &[u8], admin_details: AdminDetails) -> io::Result<Dump> {
+        let open = || Socket::new(NETLINK_SOCK_DIAG);
+        let socket = match admin_details {
+            AdminDetails::Wanted => open(),
+            AdminDetails::Unwanted => without_net_admin(open),
+        }?;
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.send(request, 0)?;
         Ok(Dump {
@@ -202,6 +217,26 @@ impl Dump {
     pub const fn is_recorded(&self) -> bool {
         matches!(self.source, Source::Recorded { .. })
     }
+}
+
+/// Opens a socket while this thread does without CAP_NET_ADMIN: what a netlink socket is told
+/// depends on who opened it.
+fn without_net_admin<T>(open: impl FnOnce() -> T) -> T {
+    let Some(held) = capabilities(None)
+        .ok()
+        .filter(|held| held.effective.contains(CapabilitySet::NET_ADMIN))
+    else {
+        return open();
+    };
+    let mut less = held;
+    less.effective.remove(CapabilitySet::NET_ADMIN);
+    if set_capabilities(None, less).is_err() {
+        return open();
+    }
+    let opened = open();
+    // What was ours a moment ago is ours to take up again; if not, nothing here needs it.
+    let _ = set_capabilities(None, held);
+    opened
 }
 
 /// Receives without waiting: the kernel prepares the first chunk when it takes the request and

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::dump::Dump;
+use super::dump::{AdminDetails, Dump};
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::{Protocol, Table};
 
@@ -67,9 +67,14 @@ impl Host {
 
     /// Begins a sock_diag dump of a protocol. A recording answers with all that it has of the
     /// protocol, whatever the request says.
-    pub fn dump(&self, protocol: Protocol, request: &[u8]) -> io::Result<Dump> {
+    pub fn dump(
+        &self,
+        protocol: Protocol,
+        request: &[u8],
+        admin_details: AdminDetails,
+    ) -> io::Result<Dump> {
         match self {
-            Host::Live => Dump::live(request),
+            Host::Live => Dump::live(request, admin_details),
             Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
         }
     }

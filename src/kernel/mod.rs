@@ -21,7 +21,7 @@ mod task_file;
 pub mod terminal;
 mod visibility;
 
-pub use dump::Dump;
+pub use dump::{AdminDetails, Dump};
 pub use files::{LockedFile, replace_file};
 pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
 pub use host::Host;

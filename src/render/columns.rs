@@ -217,7 +217,15 @@ impl Column {
 
     /// Its heading in a table: `RECV-Q`.
     pub fn heading(self) -> String {
-        self.name().to_ascii_uppercase().replace('_', "-")
+        let name = match self {
+            // Those of `-i`, for which a terminal is narrow.
+            Column::Metric(TcpMetric::SndCwnd) => "cwnd",
+            Column::Metric(TcpMetric::TotalRetrans) => "retrans",
+            Column::Metric(TcpMetric::BytesAcked) => "acked",
+            Column::Metric(TcpMetric::BytesReceived) => "received",
+            other => other.name(),
+        };
+        name.to_ascii_uppercase().replace('_', "-")
     }
 
     fn names() -> String {
@@ -421,8 +429,9 @@ impl FromStr for Column {
     /// Reads a name; `recv-q` and `RECV_Q` are the same.
     fn from_str(text: &str) -> Result<Column, UnknownColumn> {
         let name = text.trim().to_ascii_lowercase().replace('-', "_");
+        let heading = name.replace('_', "-").to_ascii_uppercase();
         Column::all()
-            .find(|column| column.name() == name)
+            .find(|column| column.name() == name || column.heading() == heading)
             .ok_or_else(|| UnknownColumn(text.to_owned()))
     }
 }

@@ -101,6 +101,16 @@ pub enum RecordError {
     Nothing,
 }
 
+/// What a listing leaves to be said.
+pub(super) struct Remarks {
+    /// What it lacks.
+    pub(super) gaps: Vec<Gap>,
+    /// How the ephemeral ports stand.
+    pub(super) verdict: Option<Verdict>,
+    /// Why owners were not found by BPF.
+    pub(super) without_bpf: Option<String>,
+}
+
 /// What every command works with.
 pub(super) struct Context {
     /// The machine, or a recording.

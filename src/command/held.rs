@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error};
+use super::context::{Context, Error, Remarks};
 use super::hold::{Hold, credible, whole_verdict};
-use super::list::Remarks;
 use super::request::sees_all_connections;
 use super::stream::Writer;
 use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};

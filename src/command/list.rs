@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Finish};
+use super::context::{Context, Error, Finish, Remarks};
 use super::held::Held;
 use super::request::{query, request};
 use super::stream::{Stream, Writer};
-use crate::analyze::{Ephemeral, Verdict};
+use crate::analyze::Ephemeral;
 use crate::cli::plan::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
-use crate::model::{Gap, Socket};
+use crate::model::Socket;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
@@ -74,16 +74,6 @@ impl Receiver for Search<'_> {
     fn take_back(&mut self) -> bool {
         true
     }
-}
-
-/// What a listing leaves to be said.
-pub(super) struct Remarks {
-    /// What it lacks.
-    pub(super) gaps: Vec<Gap>,
-    /// How the ephemeral ports stand.
-    pub(super) verdict: Option<Verdict>,
-    /// Why owners were not found by BPF.
-    pub(super) without_bpf: Option<String>,
 }
 
 fn print(

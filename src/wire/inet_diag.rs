@@ -14,7 +14,7 @@ use netlink_packet_sock_diag::constants::{
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 
-use super::netlink::{self, TCPDIAG_GETSOCK};
+use super::netlink::{self, TCPDIAG_GETSOCK, attributes};
 use super::tcp_info::{self, long, word};
 use crate::model::{
     CongestionName, DetailSet, Details, Endpoint, Family, Memory, Protocol, Queues, Socket, State,
@@ -266,19 +266,6 @@ fn memory(value: &[u8]) -> Option<Memory> {
 
 fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(kind, value)| (kind == wanted).then_some(value))
-}
-
-/// Walks attributes; one that does not fit ends the walk, as all before it are good.
-pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let header = rest.first_chunk::<4>()?;
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        // The two top bits are flags (nested, network byte order), not part of the type.
-        let kind = u16::from_ne_bytes([header[2], header[3]]) & 0x3fff;
-        let value = rest.get(4..length)?;
-        rest = rest.get(netlink::align(length)..).unwrap_or_default();
-        Some((kind, value))
-    })
 }
 
 #[cfg(test)]

@@ -200,6 +200,19 @@ pub fn framed(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     message
 }
 
+/// The attributes in a body, each with its type; one that does not fit ends them, as all before it are good.
+pub fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = rest.first_chunk::<4>()?;
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        // The two top bits are flags (nested, network byte order), not part of the type.
+        let kind = u16::from_ne_bytes([header[2], header[3]]) & 0x3fff;
+        let value = rest.get(4..length)?;
+        rest = rest.get(align(length)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

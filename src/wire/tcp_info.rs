@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 
-use super::inet_diag::attributes;
+use super::netlink::attributes;
 use crate::model::{CongestionControl, MptcpSubflow, TcpInfo, TcpMetric, Tls, Ulp};
 
 /// Length of a `struct tcp_diag_md5sig`.

@@ -144,6 +144,16 @@ fn the_manual_has_every_flag_and_no_other() {
     assert!(all.contains("--format") && all.contains("-t") && all.contains("--redact"));
     assert_same("flags", &page.flags(), &all);
 
+    // Those of the listing at the top, but for the ones that only tell of the program.
+    let synopsis = page.below("Sh", "SYNOPSIS").flags();
+    let listing = flags(&definition()).into_iter();
+    let missing: Vec<_> = listing
+        .filter(|flag| !synopsis.contains(flag))
+        .filter(|flag| !["-h", "--help", "-V", "--version"].contains(&&flag[..]))
+        .filter(|flag| !flag.starts_with("--") || ["--tos"].contains(&&flag[..]))
+        .collect();
+    assert!(missing.is_empty(), "not in the synopsis: {missing:?}");
+
     let described = page.items().flags();
     let missing: Vec<_> = flags(&definition())
         .difference(&described)

@@ -18,8 +18,12 @@ const MOST_ATTEMPTS: usize = 10_000;
 /// Replaces a file, or makes it, with this mode whatever the umask.
 ///
 /// What is written stands in the same folder under another name until it is whole; the name ends
-/// in `.tmp`, which no collector takes for its own.
+/// in `.tmp`, which no collector takes for its own. Devices, pipes and links stay what they are:
+/// `/dev/stdout` is an error.
 pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(not_a_file());
+    }
     let (temporary, mut file) = make_beside(path)?;
     let written = file
         .write_all(content)
@@ -31,6 +35,10 @@ pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     written
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 fn make_beside(path: &Path) -> io::Result<(PathBuf, File)> {
@@ -79,10 +87,7 @@ impl LockedFile {
                 .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(path)?;
             if !file.metadata()?.is_file() {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "not a regular file",
-                ));
+                return Err(not_a_file());
             }
             flock(&file, FlockOperation::LockExclusive)?;
             // Whoever had the lock before has put another file in the place of this one.
@@ -116,6 +121,22 @@ impl LockedFile {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_a_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "kept").unwrap();
+        symlink(&file, &link).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for path in [&link, &pipe, folder.path()] {
+            let error = replace_file(path, b"new", 0o644).unwrap_err();
+            assert_eq!(error.to_string(), "not a regular file", "{path:?}");
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
 
     #[test]
     fn a_file_is_replaced_with_its_mode_and_nothing_is_left_behind() {

@@ -244,8 +244,9 @@ impl Walk<'_> {
             Task::Probe => &mut buffer[..PROBED_LEN],
             Task::Find | Task::FindRecorded | Task::FindUntil(_) => &mut buffer[..],
         };
-        while !self.is_given_up()
-            && let Some(&pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
+        // A walk that has none left is not given up any more.
+        while let Some(&pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
+            && !self.is_given_up()
         {
             match self.process(pid, buffer, &mut scan.holders) {
                 Ok(()) => {}

@@ -45,6 +45,7 @@ use std::process::ExitCode;
 
 use cli::{Args, Command, Environment, Plan};
 use command::{Error, Finish};
+use render::ephemeral::nagios_unknown;
 use render::escape::message;
 
 /// What `ephemeral` ends with when it cannot tell: a monitor takes 1 and 2 for alarms.
@@ -52,8 +53,8 @@ const UNKNOWN: u8 = 3;
 
 /// Runs the command line `args`, of which the first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let args = match Args::read(args.clone()) {
+    let given: Vec<OsString> = args.into_iter().collect();
+    let args = match Args::read(given.clone()) {
         Ok(args) => args,
         Err(error) => {
             if !error.use_stderr() {
@@ -64,17 +65,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let text = error.render().to_string();
             // There is nobody left to tell when stderr is closed.
             let _ = std::io::stderr().write_all(message(&text).as_bytes());
-            return ExitCode::from(match error.exit_code() {
-                _ if cli::means_ephemeral(args) => UNKNOWN,
-                code => u8::try_from(code).unwrap_or(2),
-            });
+            if !cli::means_ephemeral(given.clone()) {
+                return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            }
+            let reason = text.lines().next().unwrap_or_default();
+            tell_plugin(&given, reason.trim_start_matches("error: "));
+            return ExitCode::from(UNKNOWN);
         }
     };
     let ephemeral = matches!(args.command, Some(Command::Ephemeral(_)));
-    let outcome = Plan::new(args, &Environment::current())
-        .map_err(Error::from)
-        .and_then(command::run);
-    exit_code(outcome, ephemeral)
+    let plan = Plan::new(args, &Environment::current()).inspect_err(|error| {
+        if ephemeral {
+            tell_plugin(&given, &error.to_string());
+        }
+    });
+    exit_code(plan.map_err(Error::from).and_then(command::run), ephemeral)
+}
+
+/// A plugin of Nagios says where its output is read what is wrong with its arguments; everybody
+/// else reads it on stderr.
+fn tell_plugin(args: &[OsString], reason: &str) {
+    if cli::means_plugin(args) {
+        let mut line = Vec::new();
+        nagios_unknown(&mut line, &message(reason));
+        let _ = std::io::stdout().write_all(&line);
+    }
 }
 
 /// The exit code of a run, of `ephemeral` or another; says why it failed.
@@ -83,6 +98,7 @@ fn exit_code(outcome: Result<Finish, Error>, ephemeral: bool) -> ExitCode {
         Ok(Finish::Done) => ExitCode::SUCCESS,
         Ok(Finish::NoMatch | Finish::Warning) => ExitCode::from(1),
         Ok(Finish::Critical) => ExitCode::from(2),
+        Ok(Finish::Unknown) => ExitCode::from(UNKNOWN),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             let text = message(&error.to_string());

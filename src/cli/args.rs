@@ -248,6 +248,14 @@ pub fn means_ephemeral(args: impl IntoIterator<Item = OsString>) -> bool {
         .is_ok_and(|matches| matches.subcommand_name() == Some("ephemeral"))
 }
 
+/// Whether arguments that may make no sense ask for the line of a plugin of Nagios.
+pub fn means_plugin(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--format=nagios")
+        || args
+            .windows(2)
+            .any(|pair| pair[0] == "--format" && pair[1] == "nagios")
+}
+
 /// `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {

@@ -49,7 +49,7 @@ pub struct EphemeralArgs {
     /// Print nothing at all while the status is ok
     #[arg(long)]
     pub quiet: bool,
-    /// Print only when the status is another than the one kept in this file
+    /// Print only when the status is another than the one kept in this file; for people and JSON
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
     /// With --state-file, print an alarm again after this many seconds
@@ -175,6 +175,23 @@ impl EphemeralPlan {
                 return Err(UsageError::Conflict("--probe", "--from"));
             }
         }
+        if args.state_file.is_some() {
+            // Silence would be taken for a broken plugin, and for series that have ended.
+            let always_printed = match report {
+                ReportFormat::Nagios => Some("nagios, which is printed at every run"),
+                ReportFormat::Prometheus => Some("prometheus, which is printed at every run"),
+                ReportFormat::Human | ReportFormat::Json => None,
+            };
+            if let Some(format) = always_printed {
+                return Err(UsageError::Conflict("--state-file", format));
+            }
+        }
+        let destination = args.dst.map(|Destination(addr, port)| (addr, port));
+        if let (Some(source), Some((destination, _))) = (args.src, destination)
+            && source.to_canonical().is_ipv4() != destination.to_canonical().is_ipv4()
+        {
+            return Err(UsageError::Conflict("--src", "a --dst of the other family"));
+        }
         let told = args.textfile.is_none() || global.json || global.format != FormatArg::Auto;
         Ok(EphemeralPlan {
             output,
@@ -183,7 +200,7 @@ impl EphemeralPlan {
             top: args.top.into(),
             ask: Ask {
                 source: args.src,
-                destination: args.dst.map(|Destination(addr, port)| (addr, port)),
+                destination,
             },
             sample: args.sample.map(Seconds::duration),
             probe: args.probe,
@@ -223,8 +240,19 @@ mod tests {
             &["--format=csv"],
             &["--sample=1", "--from=x"],
             &["--probe", "--from=x"],
+            &["--state-file=x", "--format=nagios"],
+            &["--state-file=x", "--format=prometheus"],
+            &["--src=127.0.0.1", "--dst=[::1]:80"],
+            &["--src=::1", "--dst=127.0.0.1"],
         ] {
             assert!(plan(bad).is_err(), "{bad:?}");
+        }
+        for good in [
+            &["--state-file=x", "--json"][..],
+            &["--src=::ffff:127.0.0.1", "--dst=127.0.0.1:80"],
+            &["--src=127.0.0.1", "--dst=[::ffff:127.0.0.1]:80"],
+        ] {
+            assert!(plan(good).is_ok(), "{good:?}");
         }
     }
 

@@ -5,6 +5,6 @@ pub mod args;
 pub mod ephemeral;
 pub mod plan;
 
-pub use args::{Args, Command, means_ephemeral};
+pub use args::{Args, Command, means_ephemeral, means_plugin};
 pub use ephemeral::{EphemeralPlan, ReportFormat};
 pub use plan::{Environment, Format, ListPlan, Output, Plan, UsageError};

@@ -27,6 +27,8 @@ pub enum Finish {
     Warning,
     /// Ephemeral ports have run out, or nearly.
     Critical,
+    /// It cannot be told how the ephemeral ports stand, and that was said where it is due.
+    Unknown,
 }
 
 /// Why a run could not do its job.
@@ -251,7 +253,8 @@ impl Context {
     }
 }
 
-fn write_warning(warning: &str) {
+/// Writes a warning to stderr.
+pub(super) fn write_warning(warning: &str) {
     // There is nobody left to tell when stderr is closed.
     let _ = writeln!(io::stderr(), "portstat: {}", message(warning));
 }

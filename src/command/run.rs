@@ -8,16 +8,19 @@ use crate::kernel::Host;
 /// Does what was planned.
 pub fn run(plan: Plan) -> Result<Finish, Error> {
     let host = match &plan.from {
-        None => Host::Live,
-        Some(path) => Host::recorded(path)?,
+        None => Ok(Host::Live),
+        Some(path) => Host::recorded(path),
     };
-    let mut context = Context::new(host, plan.method, plan.holder_method);
+    let context = host
+        .map(|host| Context::new(host, plan.method, plan.holder_method))
+        .map_err(Error::from);
     match plan.job {
-        Job::Overview(output) => overview::run(&mut context, &output),
-        Job::Summary(plan) => summary::run(&mut context, &plan),
-        Job::List(plan) => list::run(&mut context, &plan),
-        Job::Ephemeral(plan) => ephemeral::run(&mut context, &plan),
-        Job::Record(record) => record::run(&mut context, &record),
+        Job::Overview(output) => overview::run(&mut context?, &output),
+        Job::Summary(plan) => summary::run(&mut context?, &plan),
+        Job::List(plan) => list::run(&mut context?, &plan),
+        // Its readers are told in their own format when there is nothing to read.
+        Job::Ephemeral(plan) => ephemeral::run(context, &plan),
+        Job::Record(record) => record::run(&mut context?, &record),
         Job::Completions(shell) => completions::run(shell),
     }
 }

@@ -96,6 +96,7 @@ mod tests {
                 reclaimable: 0,
                 close_wait: 0,
                 blocked: 0,
+                listening: 0,
                 presumed: 0,
                 bound_first: false,
                 free: 4531,

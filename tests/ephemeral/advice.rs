@@ -69,6 +69,20 @@ fn ports_of_bind_are_drawn_by_connect_instead() {
 }
 
 #[test]
+fn plain_connects_are_not_told_of_bind() {
+    with_twenty_ports(|server| {
+        let _held = server.fill(Source::Any, local(S));
+        let found = report(&[]);
+        for pool in &found.netns.pools {
+            let said = |text: &str| pool.advice.iter().any(|advice| advice.contains(text));
+            assert!(!said("drawn by bind()"), "{pool:?}");
+            let is_bind = pool.kind == "tcp-bind";
+            assert_eq!(said("only programs that bind port 0"), is_bind, "{pool:?}");
+        }
+    });
+}
+
+#[test]
 fn a_narrow_range_is_widened() {
     check_advice(
         |server| clients(server.fill(Source::Any, local(S)).0),

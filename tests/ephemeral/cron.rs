@@ -1,6 +1,7 @@
 //! Run again and again by cron: what is said once, and what is kept in between.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::pipe;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -115,6 +116,53 @@ fn an_alarm_that_lasts_is_repeated() {
             !state.run("1").exited(2).text().is_empty()
         });
         state.silent(2);
+    });
+}
+
+#[test]
+fn an_alarm_that_could_not_be_printed_is_not_forgotten() {
+    with_twenty_ports(|server| {
+        let state = State::new();
+        let _held = filled(server, 20);
+        let print_to = |stdout: Stdio| {
+            let mut command = portstat::command(&state.args("3600"));
+            command.stdin(Stdio::null()).stdout(stdout);
+            command.stderr(Stdio::piped()).output().unwrap()
+        };
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = print_to(full.into());
+        assert_eq!(output.status.code(), Some(3));
+        assert!(!output.stderr.is_empty());
+        // Nobody reads this; the status is told nevertheless.
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        assert_eq!(print_to(writer.into()).status.code(), Some(2));
+        state.speaks(2);
+        state.silent(2);
+    });
+}
+
+#[test]
+fn what_is_unknown_is_told_once_and_recovery_too() {
+    with_twenty_ports(|_| {
+        let state = State::new();
+        let run = |repeat: &str, more: &[&str]| {
+            let mut args = state.args(repeat);
+            args.extend(more.iter().map(|arg| (*arg).to_owned()));
+            portstat::run(&args)
+        };
+        let nothing = &["--from", "/nonexistent/recording"];
+        let ran = run("3600", nothing).exited(3);
+        assert!(ran.stderr.contains("/nonexistent"), "{}", ran.stderr);
+        for json in [&[][..], &["--json"]] {
+            let ran = run("3600", &[nothing, json].concat()).exited(3).quietly();
+            assert_eq!(ran.text(), "");
+        }
+        assert_ne!(run("0", nothing).exited(3).stderr, "");
+        assert!(state.speaks(0).starts_with("OK"));
+        state.silent(0);
+        let ran = run("3600", &[&nothing[..], &["--json"]].concat()).exited(3);
+        assert_eq!(ran.json()["status"], "unknown");
     });
 }
 

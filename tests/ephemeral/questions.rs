@@ -37,6 +37,46 @@ fn thresholds_are_percentages_in_their_order() {
 }
 
 #[test]
+fn both_ends_are_of_one_family() {
+    check_refused(&["--src", "127.0.0.1", "--dst", "[::1]:80"]);
+    check_refused(&["--src", "::1", "--dst", "127.0.0.1"]);
+    check_refused(&["--src", "::1", "--dst", "[::ffff:127.0.0.1]:80"]);
+    ephemeral(&["--src", "::ffff:127.0.0.1", "--dst", "127.0.0.1:80"]).exited(0);
+}
+
+#[test]
+fn what_is_printed_at_every_run_needs_no_state() {
+    for format in ["nagios", "prometheus"] {
+        check_refused(&["--state-file", "/nonexistent/state", "--format", format]);
+    }
+}
+
+#[test]
+fn a_plugin_says_on_its_output_what_was_wrong_with_its_arguments() {
+    for (args, reason) in [
+        (&["--warn", "many"][..], "'many'"),
+        (&["--nonsense"], "'--nonsense'"),
+        (&["--crit", "10"], "--crit"),
+        (&["--state-file", "x"], "--state-file"),
+        (
+            &["--from", "/nonexistent/recording"],
+            "/nonexistent/recording",
+        ),
+    ] {
+        for args in [
+            [&["--format", "nagios"], args].concat(),
+            [args, &["--format=nagios"]].concat(),
+        ] {
+            let ran = ephemeral(&args).exited(3);
+            let text = ran.text();
+            assert!(text.starts_with("PORTS UNKNOWN - "), "{args:?}: {text}");
+            assert!(text.contains(reason), "{args:?}: {text}");
+            assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+        }
+    }
+}
+
+#[test]
 fn addresses_are_addresses() {
     check_refused(&["--src", "somewhere"]);
     check_refused(&["--src", "127.0.0.1:80"]);
@@ -122,4 +162,10 @@ fn what_is_no_recording_is_unknown() {
         "{}",
         ran.stderr
     );
+    let ran = ephemeral(&["--from", "/nonexistent/recording", "--json"]).exited(3);
+    let document = ran.json();
+    assert_eq!(document["schema"], "portstat.ephemeral.v1");
+    assert_eq!(document["status"], "unknown");
+    let reason = document["reason"].as_str().unwrap();
+    assert!(reason.contains("/nonexistent/recording"), "{reason}");
 }

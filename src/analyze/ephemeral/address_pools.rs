@@ -19,21 +19,56 @@ pub(super) struct AddressPools<'a> {
 /// Records by local address.
 struct Sources<'a> {
     of: BTreeMap<Address, Vec<&'a [Record]>>,
-    /// Ports on a wildcard, which every address of the family lacks, and their number.
-    any_v4: (PortSet, u32),
-    any_v6: (PortSet, u32),
+    /// Ports on a wildcard, which every address of the family lacks.
+    any_v4: (PortSet, Lacking),
+    any_v6: (PortSet, Lacking),
+    causes: Causes<'a>,
+}
+
+/// By which the ports of TCP are told apart.
+#[derive(Clone, Copy)]
+struct Causes<'a> {
+    listening: &'a PortSet,
+    /// Listening, or bound.
+    blocked: &'a PortSet,
+    /// Presumably bound by a connection before it connected.
+    presumed: &'a PortSet,
 }
 
 /// Ports that an address lacks.
+#[derive(Clone, Copy, Default)]
 struct Lacking {
     /// All of them.
     used: u32,
     /// Those that are in TIME-WAIT and nothing else.
     waiting: u32,
+    /// Of TCP, by cause; the others are those of connects.
+    listening: u32,
+    blocked: u32,
+    presumed: u32,
+}
+
+impl Lacking {
+    fn of_udp(used: u32) -> Lacking {
+        Lacking {
+            used,
+            ..Lacking::default()
+        }
+    }
+
+    fn count(&mut self, port: u16, causes: &Causes<'_>) {
+        self.used += 1;
+        self.listening += u32::from(causes.listening.contains(port));
+        self.blocked += u32::from(causes.blocked.contains(port));
+        self.presumed += u32::from(causes.presumed.contains(port));
+    }
 }
 
 impl<'a> Sources<'a> {
-    fn new(records: impl Iterator<Item = (Address, &'a [Record])>) -> Sources<'a> {
+    fn new(
+        records: impl Iterator<Item = (Address, &'a [Record])>,
+        causes: Causes<'a>,
+    ) -> Sources<'a> {
         let mut of: BTreeMap<Address, Vec<&[Record]>> = BTreeMap::new();
         for (source, records) in records {
             of.entry(source).or_default().push(records);
@@ -51,17 +86,19 @@ impl<'a> Sources<'a> {
             }
         }
         let counted = |ports: PortSet| {
-            let count = ports.len();
-            (ports, count)
+            let mut lacking = Lacking::default();
+            ports.iter().for_each(|port| lacking.count(port, &causes));
+            (ports, lacking)
         };
         Sources {
             of,
             any_v4: counted(any_v4),
             any_v6: counted(any_v6),
+            causes,
         }
     }
 
-    fn any(&self, source: Address) -> &(PortSet, u32) {
+    fn any(&self, source: Address) -> &(PortSet, Lacking) {
         if is_v4(source) {
             &self.any_v4
         } else {
@@ -84,14 +121,14 @@ impl<'a> Sources<'a> {
     /// Ports that an address lacks; `more` are others that it is known to lack. `scratch` is empty
     /// before and after: there may be thousands of addresses, most with a few ports.
     fn lacking(&self, source: Address, more: Option<&PortSet>, scratch: &mut PortSet) -> Lacking {
-        let (any, any_len) = self.any(source);
-        let mut used = *any_len;
+        let &(ref any, mut lacking) = self.any(source);
         if let Some(more) = more {
             scratch.union(more);
             scratch.subtract(any);
-            used += scratch.len();
+            scratch
+                .iter()
+                .for_each(|port| lacking.count(port, &self.causes));
         }
-        let mut waiting = 0;
         for time_wait in [false, true] {
             let of_kind = self
                 .records(source)
@@ -99,8 +136,8 @@ impl<'a> Sources<'a> {
             for record in of_kind {
                 if !any.contains(record.port) && !scratch.contains(record.port) {
                     scratch.insert(record.port);
-                    used += 1;
-                    waiting += u32::from(time_wait);
+                    lacking.count(record.port, &self.causes);
+                    lacking.waiting += u32::from(time_wait);
                 }
             }
         }
@@ -110,17 +147,24 @@ impl<'a> Sources<'a> {
                 .records(source)
                 .for_each(|record| scratch.remove(record.port)),
         }
-        Lacking { used, waiting }
+        lacking
     }
 }
 
 impl<'a> AddressPools<'a> {
-    pub(super) fn new(count: &'a Ephemeral) -> AddressPools<'a> {
+    /// `presumed` are the ports that connections presumably bound before they connected.
+    pub(super) fn new(count: &'a Ephemeral, presumed: &'a PortSet) -> AddressPools<'a> {
+        let causes = Causes {
+            listening: &count.listening,
+            blocked: &count.blocked,
+            presumed,
+        };
         let tcp = count.tuples.iter();
+        let tcp = tcp.map(|(tuple, records)| (tuple.source, records));
         AddressPools {
             count,
-            tcp: Sources::new(tcp.map(|(tuple, records)| (tuple.source, records))),
-            udp: Sources::new(count.udp.iter()),
+            tcp: Sources::new(tcp, causes),
+            udp: Sources::new(count.udp.iter(), causes),
         }
     }
 
@@ -156,20 +200,23 @@ impl<'a> AddressPools<'a> {
     fn pool(&self, kind: PoolKind, source: Option<Address>, scratch: &mut PortSet) -> Pool {
         let settings = &self.count.settings;
         let capacity = settings.capacity();
-        let (used, waiting, surely, missed) = match (kind, source) {
+        let (lacking, surely, missed) = match (kind, source) {
             (PoolKind::TcpBind, Some(source)) => {
                 let forgotten = self.count.forgotten.get(&source);
-                let Lacking { used, waiting } = self.tcp.lacking(source, forgotten, scratch);
-                (used, waiting, used, settings.missed())
+                let lacking = self.tcp.lacking(source, forgotten, scratch);
+                (lacking, lacking.used, settings.missed())
             }
             (PoolKind::UdpBind, Some(source)) => {
                 let used = self.udp.lacking(source, None, scratch).used;
-                (used, 0, used, 0)
+                (Lacking::of_udp(used), used, 0)
             }
             // A socket of IPv6 alone keeps its port from IPv6 only.
-            _ => (self.count.any_udp.len(), 0, self.count.udp_v4.len(), 0),
+            _ => {
+                let used = self.count.any_udp.len();
+                (Lacking::of_udp(used), self.count.udp_v4.len(), 0)
+            }
         };
-        let free = capacity.saturating_sub(used);
+        let free = capacity.saturating_sub(lacking.used);
         Pool {
             key: PoolKey {
                 kind,
@@ -177,13 +224,14 @@ impl<'a> AddressPools<'a> {
                 destination: None,
             },
             capacity,
-            used,
-            time_wait: waiting,
+            used: lacking.used,
+            time_wait: lacking.waiting,
             reclaimable: 0,
             close_wait: 0,
-            blocked: 0,
-            presumed: 0,
-            bound_first: kind == PoolKind::TcpBind,
+            blocked: lacking.blocked,
+            listening: lacking.listening,
+            presumed: lacking.presumed,
+            bound_first: false,
             free,
             free_min: free.saturating_sub(missed),
             free_max: capacity.saturating_sub(surely),

@@ -34,8 +34,10 @@ pub enum Advice {
     Spread,
     /// One UDP socket serves many destinations.
     ShareUdp,
-    /// Listeners and bound sockets take ports out of the range.
-    MoveBlockers {
+    /// Connections fill a pool that only `bind` of port 0 draws from.
+    HarmsBindOnly,
+    /// Listeners take ports out of the range.
+    MoveListeners {
         /// How many.
         ports: u32,
     },
@@ -73,8 +75,12 @@ impl Ephemeral {
             advice.extend(self.reuse_advice(pool));
         }
         let tcp = matches!(pool.key.kind, PoolKind::TcpConnect | PoolKind::TcpBind);
-        if pool.bound_first || much(pool.presumed, pool.capacity, 10) {
+        let own = if pool.bound_first { pool.used } else { 0 };
+        let bound = pool.blocked - pool.listening + pool.presumed + own;
+        if tcp && much(bound, pool.capacity, 10) {
             advice.push(Advice::BindNoPort);
+        } else if pool.key.kind == PoolKind::TcpBind && pool.used > pool.listening {
+            advice.push(Advice::HarmsBindOnly);
         }
         if pool.key.destination.is_some() {
             advice.push(Advice::Spread);
@@ -82,9 +88,9 @@ impl Ephemeral {
         if !tcp {
             advice.push(Advice::ShareUdp);
         }
-        if much(pool.blocked, pool.capacity, 5) {
-            let ports = pool.blocked;
-            advice.push(Advice::MoveBlockers { ports });
+        if much(pool.listening, pool.capacity, 5) {
+            let ports = pool.listening;
+            advice.push(Advice::MoveListeners { ports });
         }
         let reserved = self.settings().reserved();
         if much(reserved, self.settings().range().len(), 10) {

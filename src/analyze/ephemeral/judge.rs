@@ -78,8 +78,9 @@ pub(super) struct Common {
     capacity: u32,
     /// Free at the least: no socket of any kind has these.
     untouched: u32,
-    /// How many ports have a listener or a bound socket.
+    /// How many ports have a listener or a bound socket, and how many a listener.
     blocked: u32,
+    listening: u32,
     /// Ports that connections presumably bound before they connected.
     presumed: PortSet,
     presumed_len: u32,
@@ -94,7 +95,7 @@ impl Ephemeral {
         let mut scratch = PortSet::new();
         let common = self.common(&mut scratch);
         let mut pools = self.connect_pools(&common, ask, &mut scratch);
-        let addresses = AddressPools::new(self);
+        let addresses = AddressPools::new(self, &common.presumed);
         if ask.destination.is_none() {
             let wanted = |source| ask.wants_source(source);
             addresses.add_to(&mut pools, wanted, ask.source, &mut scratch);
@@ -126,7 +127,7 @@ impl Ephemeral {
                 self.share(&tuple, &PortSet::new(), &mut scratch).used
             }
             (PoolKind::TcpConnect, ..) => self.blocked.len(),
-            _ => AddressPools::new(self).used(key, &mut scratch),
+            _ => AddressPools::new(self, &PortSet::new()).used(key, &mut scratch),
         }
     }
 
@@ -166,6 +167,10 @@ impl Ephemeral {
             capacity,
             untouched: capacity - self.any_tcp.len(),
             blocked: self.blocked.len(),
+            listening: settings
+                .range_ports()
+                .filter(|&port| self.listening.contains(port))
+                .count() as u32,
             presumed_len: presumed.len(),
             presumed,
             first_choices,
@@ -235,6 +240,7 @@ impl Ephemeral {
             reclaimable: share.reclaimable,
             close_wait: share.close_wait,
             blocked,
+            listening: common.listening,
             // Of those that are presumed to be bound, some are this pool's own.
             presumed: presumed.saturating_sub(share.held - share.held_beyond),
             bound_first: share.last_choice > share.first_choice

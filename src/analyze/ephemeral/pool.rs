@@ -66,9 +66,13 @@ pub struct Pool {
     pub reclaimable: u32,
     /// How many are of connections that the peer has closed and the owner has not.
     pub close_wait: u32,
-    /// Ports it lacks because something listens on them or is bound to them.
+    /// Ports it lacks because something listens on them or is bound to them. Of connects they are
+    /// others' and not among those used; of `bind` they are.
     pub blocked: u32,
-    /// Ports it presumably lacks because other connections bound theirs before they connected.
+    /// Of these, ports with a listener.
+    pub listening: u32,
+    /// Ports it presumably lacks because connections bound them before they connected: others' or
+    /// its own as above.
     pub presumed: u32,
     /// Whether its own connections seem to have bound their ports before they connected.
     pub bound_first: bool,

@@ -4,34 +4,36 @@ mod look;
 mod memory;
 mod owners;
 mod probe;
+mod tell;
 
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 
 use self::look::Look;
 use self::owners::Owners;
+use self::tell::{print, tell, tell_unknown};
 use super::context::{Context, Error, Finish};
 use crate::analyze::{EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
 use crate::kernel::replace_file;
 use crate::render::Collection;
 use crate::render::ephemeral::{self as report, EphemeralReport, PoolNotes};
-use crate::render::escape::terminal;
 
 /// The collector runs as another user.
 const METRICS_MODE: u32 = 0o644;
 /// The `schema` of a report.
 const SCHEMA: &str = "portstat.ephemeral.v1";
 
-pub(super) fn run(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
-    match judge(context, plan) {
-        // The status is told all the same when nobody reads to the end.
-        Err(error) if !error.is_closed_pipe() => {
-            tell_unknown(context, plan, &error)?;
-            Err(error)
-        }
+/// Judges what there is to see; `context` may be the reason why there is nothing.
+pub(super) fn run(context: Result<Context, Error>, plan: &EphemeralPlan) -> Result<Finish, Error> {
+    let mut context = match context {
+        Ok(context) => context,
+        Err(error) => return tell_unknown(None, plan, &error),
+    };
+    match judge(&mut context, plan) {
+        // It is known, and could not be told.
+        Err(Error::Output(error)) => Err(Error::Output(error)),
+        Err(error) => tell_unknown(Some(&context), plan, &error),
         told => told,
     }
 }
@@ -53,47 +55,27 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
     if let Some(path) = &plan.textfile {
         write_metrics(context, plan, &look, &findings, path)?;
     }
-    if plan.report.is_none() || !speaks(context, plan, findings.severity) {
-        return Ok(finish);
-    }
-    let owners = find_owners(context, plan, &look, &findings);
-    let report = EphemeralReport {
-        probe: probed,
-        ..assemble(context, plan, &look, &findings, &owners)
-    };
-    let mut out = Vec::new();
-    match plan.report {
-        None => {}
-        Some(ReportFormat::Human) => report::human(&mut out, &report, plan.output.paint),
-        Some(ReportFormat::Json) => report::json(&mut out, &report),
-        Some(ReportFormat::Nagios) => report::nagios(&mut out, &report),
-        Some(ReportFormat::Prometheus) => report::prometheus(&mut out, &report),
-    }
-    print(&out)?;
-    let gaps = report.document.collection.gaps;
-    context.warn_of_gaps(&gaps);
-    Ok(finish)
-}
-
-/// Whether anything is to be printed.
-fn speaks(context: &mut Context, plan: &EphemeralPlan, severity: Severity) -> bool {
-    let alarm = severity >= Severity::Warning;
-    let Some(path) = &plan.state_file else {
-        return alarm || !plan.quiet;
-    };
-    let place = || terminal(path.as_os_str().as_bytes());
-    match memory::decide(path, severity.status(), plan.repeat) {
-        Ok(decision) => {
-            if let Some(warning) = decision.warning {
-                context.warn(format!("state file {}: {warning}", place()));
-            }
-            decision.speaks
+    tell(plan, findings.severity.status(), finish, || {
+        let Some(format) = plan.report else {
+            return Ok(());
+        };
+        let owners = find_owners(context, plan, &look, &findings);
+        let report = EphemeralReport {
+            probe: probed,
+            ..assemble(context, plan, &look, &findings, &owners)
+        };
+        let mut out = Vec::new();
+        match format {
+            ReportFormat::Human => report::human(&mut out, &report, plan.output.paint),
+            ReportFormat::Json => report::json(&mut out, &report),
+            ReportFormat::Nagios => report::nagios(&mut out, &report),
+            ReportFormat::Prometheus => report::prometheus(&mut out, &report),
         }
-        Err(error) => {
-            context.warn(format!("state file {}: {error}", place()));
-            alarm || !plan.quiet
-        }
-    }
+        print(&out)?;
+        let gaps = report.document.collection.gaps;
+        context.warn_of_gaps(&gaps);
+        Ok(())
+    })
 }
 
 /// Writes metrics where the textfile collector finds them.
@@ -212,26 +194,4 @@ fn assemble<'a>(
         backlogs: &look.backlogs,
         probe: None,
     }
-}
-
-/// Programs that read our output are told in their own format that nothing is known.
-fn tell_unknown(context: &Context, plan: &EphemeralPlan, error: &Error) -> Result<(), Error> {
-    let reason = error.to_string();
-    let mut out = Vec::new();
-    match plan.report {
-        Some(ReportFormat::Json) => {
-            let document = context.document(SCHEMA);
-            report::json_unknown(&mut out, &document, plan.thresholds, &reason);
-        }
-        Some(ReportFormat::Nagios) => report::nagios_unknown(&mut out, &reason),
-        Some(ReportFormat::Human | ReportFormat::Prometheus) | None => return Ok(()),
-    }
-    print(&out)
-}
-
-fn print(out: &[u8]) -> Result<(), Error> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(out)?;
-    stdout.flush()?;
-    Ok(())
 }

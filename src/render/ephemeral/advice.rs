@@ -41,8 +41,14 @@ pub(super) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<S
             "every UDP socket takes a port of its own: send from one socket to many destinations"
                 .to_owned(),
         ),
-        Advice::MoveBlockers { ports } => plain(format!(
-            "listeners and bound sockets hold {ports} ports of the range: move them out of it"
+        Advice::HarmsBindOnly => plain(
+            "connections fill this pool, and only programs that bind port 0 before they connect \
+             or listen are affected; those that connect can do without the port, by \
+             IP_BIND_ADDRESS_NO_PORT"
+                .to_owned(),
+        ),
+        Advice::MoveListeners { ports } => plain(format!(
+            "listeners hold {ports} ports of the range: move them out of it"
         )),
         Advice::Unreserve { ports } => plain(format!(
             "{ports} ports of the range are reserved by net.ipv4.ip_local_reserved_ports: free \

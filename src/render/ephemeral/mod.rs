@@ -133,10 +133,10 @@ impl EphemeralReport<'_> {
         if pool.reclaimable > 0 {
             text += &format!(", {} of them reclaimable", pool.reclaimable);
         }
-        let others = if pool.key.source.is_none() {
-            pool.presumed
-        } else {
-            pool.blocked + pool.presumed
+        let others = match pool.key.kind {
+            PoolKind::TcpConnect if pool.key.source.is_none() => pool.presumed,
+            PoolKind::TcpConnect => pool.blocked + pool.presumed,
+            _ => 0,
         };
         if others > 0 {
             text += &format!(", {others} more bound by others");

@@ -118,12 +118,9 @@ fn line(out: &mut Vec<u8>, text: &str) {
     out.push(b'\n');
 }
 
+/// The name of the namespace. Its inode is another after every boot, and would begin new series.
 fn netns_label(netns: &Netns) -> String {
-    let name = match (&netns.name, netns.id) {
-        (Some(name), _) => name.clone(),
-        (None, Some(id)) => id.to_string(),
-        (None, None) => String::new(),
-    };
+    let name = netns.name.as_deref().unwrap_or("self");
     let mut label = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
@@ -134,4 +131,17 @@ fn netns_label(netns: &Netns) -> String {
         }
     }
     label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_without_a_name_is_called_the_same_after_every_boot() {
+        let id = Some(4_026_532_840);
+        assert_eq!(netns_label(&Netns { id, name: None }), "self");
+        let name = Some("a\"b\\c".to_owned());
+        assert_eq!(netns_label(&Netns { id, name }), r#"a\"b\\c"#);
+    }
 }

@@ -195,7 +195,59 @@ fn advice_fits_the_cause() {
         blocked.add(&listener("0.0.0.0", port));
     }
     let advice = helps(&blocked, "127.0.0.1", SERVER);
-    assert!(advice.contains(&Advice::MoveBlockers { ports: 10 }));
+    assert!(advice.contains(&Advice::MoveListeners { ports: 10 }));
+    assert!(!advice.contains(&Advice::BindNoPort));
+}
+
+/// What helps programs that bind port 0 of an address, but for a wider range.
+#[track_caller]
+fn helps_bind(count: &Ephemeral, source: &str) -> Vec<Advice> {
+    let source = source.parse().unwrap();
+    let pools = all(count).pools;
+    let is_it =
+        |pool: &&Pool| pool.key.kind == PoolKind::TcpBind && pool.key.source == Some(source);
+    let mut advice = count.advice(pools.iter().find(is_it).unwrap());
+    advice.retain(|advice| !matches!(advice, Advice::Widen { .. }));
+    advice
+}
+
+#[test]
+fn what_helps_programs_that_bind_depends_on_who_has_the_ports() {
+    let mut connects = twenty();
+    connect(&mut connects, "127.0.0.1", SERVER, 20);
+    assert_eq!(helps_bind(&connects, "127.0.0.1"), [Advice::HarmsBindOnly]);
+
+    let mut held = twenty();
+    for port in (40001..40020).step_by(2) {
+        held.add(&established(("127.0.0.1", port), SERVER));
+    }
+    assert_eq!(helps_bind(&held, "127.0.0.1"), [Advice::BindNoPort]);
+
+    let mut bound = twenty();
+    for port in 40000..40020 {
+        bound.add(&row(
+            State::BoundInactive,
+            ("127.0.0.1", port),
+            ("0.0.0.0", 0),
+        ));
+    }
+    assert_eq!(helps_bind(&bound, "127.0.0.1"), [Advice::BindNoPort]);
+
+    let mut listening = twenty();
+    for port in 40000..40020 {
+        listening.add(&listener("0.0.0.0", port));
+    }
+    // A server's own connections are on its port.
+    listening.add(&established(("127.0.0.1", 40000), ("127.0.0.1", 50000)));
+    let move_all = Advice::MoveListeners { ports: 20 };
+    assert_eq!(helps_bind(&listening, "127.0.0.1"), [move_all]);
+
+    let mut mixed = twenty();
+    mixed.add(&listener("0.0.0.0", 40004));
+    connect(&mut mixed, "127.0.0.1", SERVER, 20);
+    let advice = helps_bind(&mixed, "127.0.0.1");
+    let move_one = Advice::MoveListeners { ports: 1 };
+    assert_eq!(advice, [Advice::HarmsBindOnly, move_one]);
 }
 
 #[test]

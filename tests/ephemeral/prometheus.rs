@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::setup::{S, local, with_twenty_ports};
 use crate::support::dial::Source;
+use crate::support::namespace::sysctl;
 use crate::support::portstat;
 
 /// One line with a value.
@@ -171,6 +172,17 @@ fn metrics_are_what_prometheus_reads() {
         let _held = server.dial_many(19, Source::Any, local(S));
         let ran = portstat::run(&args).exited(2);
         check_contents(&families(ran.text()), 0.95);
+    });
+}
+
+#[test]
+fn of_no_port_at_all_every_one_is_taken() {
+    with_twenty_ports(|_| {
+        sysctl("net.ipv4.ip_local_reserved_ports", "40000-40019");
+        let ran = portstat::run(&["ephemeral", "--format", "prometheus"]).exited(2);
+        let families = families(ran.text());
+        let worst = &families["portstat_ephemeral_worst_ratio"];
+        assert!(!worst.is_empty() && worst.iter().all(|sample| sample.value == 1.0));
     });
 }
 

@@ -17,7 +17,13 @@ pub fn prometheus(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     );
     for kind in PoolKind::ALL {
         let worst = report.findings.worst.iter().find(|(one, _)| *one == kind);
-        let ratio = worst.map_or(0.0, |(_, percent)| percent / 100.0);
+        // Of no port at all every one is taken.
+        let least = if report.settings.capacity() == 0 {
+            1.0
+        } else {
+            0.0
+        };
+        let ratio = worst.map_or(least, |(_, percent)| percent / 100.0);
         let pool = kind.name();
         line(
             out,

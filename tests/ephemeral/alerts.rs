@@ -254,6 +254,8 @@ fn a_listener_in_the_range_is_pointed_out() {
         let ran = human(&[]).exited(0);
         let line = |text: &str| ran.text().lines().any(|line| line.contains(text));
         assert!(line("40010"), "{}", ran.text());
+        let own = format!("[{}]", process::id());
+        assert!(line(&own), "{}", ran.text());
         assert!(line("ip_local_reserved_ports"), "{}", ran.text());
         crate::support::namespace::sysctl("net.ipv4.ip_local_reserved_ports", "40010");
         let ran = human(&[]).exited(0);

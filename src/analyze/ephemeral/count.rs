@@ -89,7 +89,8 @@ impl<K> Default for Groups<K> {
 }
 
 impl<K: Copy + Eq + Hash> Groups<K> {
-    fn add(&mut self, key: K, record: Record) {
+    /// Adds a record; returns how many its group has now.
+    fn add(&mut self, key: K, record: Record) -> usize {
         let group = self.groups.entry(key).or_default();
         if group.len() >= MOST_IN_GROUP {
             let before = group.len();
@@ -99,6 +100,7 @@ impl<K: Copy + Eq + Hash> Groups<K> {
         }
         group.push(record);
         self.records += 1;
+        group.len()
     }
 
     fn is_full(&self) -> bool {
@@ -148,6 +150,7 @@ impl<K: Copy + Eq + Hash> Groups<K> {
 #[derive(Clone, Debug)]
 pub struct Ephemeral {
     pub(super) settings: EphemeralSettings,
+    capacity: usize,
     /// TCP by what connects draw for.
     pub(super) tuples: Groups<Tuple>,
     /// Ports with any TCP socket.
@@ -165,12 +168,17 @@ pub struct Ephemeral {
     pub(super) forgotten: HashMap<Address, PortSet>,
     /// Ports of all that was forgotten.
     pub(super) forgotten_ports: PortSet,
+    /// Whether something listens on a port that may be drawn.
+    listens_inside: bool,
+    /// Whether a pool of connections seems to be half full.
+    fills: bool,
 }
 
 impl Ephemeral {
     /// A count that has seen nothing.
     pub fn new(settings: EphemeralSettings) -> Ephemeral {
         Ephemeral {
+            capacity: settings.capacity() as usize,
             settings,
             tuples: Groups::default(),
             any_tcp: PortSet::new(),
@@ -181,6 +189,8 @@ impl Ephemeral {
             udp_v4: PortSet::new(),
             forgotten: HashMap::new(),
             forgotten_ports: PortSet::new(),
+            listens_inside: false,
+            fills: false,
         }
     }
 
@@ -207,12 +217,14 @@ impl Ephemeral {
         self.any_tcp.insert(port);
         let tuple = if blocks(socket) {
             self.blocked.insert(port);
+            self.listens_inside |= socket.state == State::Listen;
             Tuple::bound(source)
         } else {
             Tuple::new(source, &socket.peer)
         };
         let record = Record::of(socket, &self.settings);
-        self.tuples.add(tuple, record);
+        let used = self.tuples.add(tuple, record);
+        self.fills |= 2 * used >= self.capacity;
         if self.tuples.is_full() {
             let (forgotten, ports) = (&mut self.forgotten, &mut self.forgotten_ports);
             self.tuples.purge(|tuple, records| {
@@ -240,6 +252,16 @@ impl Ephemeral {
         if self.udp.is_full() {
             self.udp.purge(|_, _| {});
         }
+    }
+
+    /// Whether something listens on a port that may be drawn; known before the last socket.
+    pub const fn listens_inside(&self) -> bool {
+        self.listens_inside
+    }
+
+    /// Whether it looks, before the last socket, as if a pool of connections were half full.
+    pub const fn fills(&self) -> bool {
+        self.fills
     }
 
     /// The limits it counts against.

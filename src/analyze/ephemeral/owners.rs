@@ -1,6 +1,6 @@
 //! Whose sockets a pool's are, and which listeners lie inside the range.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::count::{ANY_V4, ANY_V6, Ephemeral, Tuple, address, ip};
@@ -98,16 +98,14 @@ pub fn most_ports<'a>(
     sockets: &[(u64, u16)],
     holders: impl Fn(u64) -> &'a [Holder],
 ) -> Vec<(u32, u32)> {
-    let mut seen: HashSet<(u32, u16)> = HashSet::new();
-    let mut ports: BTreeMap<u32, u32> = BTreeMap::new();
-    for &(inode, port) in sockets {
-        for holder in holders(inode) {
-            if seen.insert((holder.pid, port)) {
-                *ports.entry(holder.pid).or_default() += 1;
-            }
-        }
-    }
-    let mut most: Vec<(u32, u32)> = ports.into_iter().collect();
+    let holding = |&(inode, port)| holders(inode).iter().map(move |holder| (holder.pid, port));
+    let mut held: Vec<(u32, u16)> = sockets.iter().flat_map(holding).collect();
+    held.sort_unstable();
+    held.dedup();
+    let of_one = held.chunk_by(|one, other| one.0 == other.0);
+    let mut most: Vec<(u32, u32)> = of_one
+        .map(|ports| (ports[0].0, ports.len() as u32))
+        .collect();
     most.sort_by_key(|&(pid, ports)| (std::cmp::Reverse(ports), pid));
     most
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use super::owners::Owners;
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary};
 use crate::collect::{Batch, Flow, Receiver, Report, Request, collect};
 use crate::command::context::{Context, Error};
@@ -14,18 +16,25 @@ use crate::render::ephemeral::Backlog;
 const MOST_BACKLOGS: usize = 4096;
 
 /// What was seen.
-pub(super) struct Look {
+pub(super) struct Look<'c> {
     pub(super) ephemeral: Ephemeral,
     pub(super) summary: Summary,
     /// The queue of each listener; of several on one port the fullest.
     pub(super) backlogs: Vec<(Endpoint, Backlog)>,
     pub(super) report: Report,
+    /// The owners, where they were looked for meanwhile.
+    pub(super) owners: Option<Owners<'c>>,
     at: Instant,
 }
 
-impl Look {
-    /// Looks at all sockets there are.
-    pub(super) fn at(context: &Context, settings: &EphemeralSettings) -> Result<Look, Error> {
+impl<'c> Look<'c> {
+    /// Looks at all sockets there are, and through the processes as soon as `wants_owners` says
+    /// that their names will be asked for: the kernel walks its tables meanwhile.
+    pub(super) fn at(
+        context: &'c Context,
+        settings: &EphemeralSettings,
+        wants_owners: impl Fn(&Ephemeral) -> bool,
+    ) -> Result<Look<'c>, Error> {
         // UDP first, as in listings: what `begin` keeps a copy of is then still small.
         let request = Request {
             tables: Protocol::ALL
@@ -37,37 +46,39 @@ impl Look {
             method: context.method,
             condition: None,
         };
-        let mut counts = Counts {
-            now: Counted {
-                ephemeral: Ephemeral::new(settings.clone()),
-                summary: Summary::default(),
-                backlogs: BTreeMap::new(),
-            },
-            before: None,
+        let now = Counted {
+            ephemeral: Ephemeral::new(settings.clone()),
+            summary: Summary::default(),
+            backlogs: BTreeMap::new(),
         };
-        let report = collect(&context.host, &request, &mut counts)?;
-        let Counted {
-            ephemeral,
-            summary,
-            backlogs,
-        } = counts.now;
-        Ok(Look {
-            ephemeral,
-            summary,
-            backlogs: backlogs.into_iter().collect(),
-            report,
-            at: Instant::now(),
+        thread::scope(|scope| {
+            let mut counts = Counts {
+                now,
+                before: None,
+                scan: Scan::Later(context, scope),
+                wants_owners,
+            };
+            let report = collect(&context.host, &request, &mut counts)?;
+            let at = Instant::now();
+            let Counted {
+                ephemeral,
+                summary,
+                backlogs,
+            } = counts.now;
+            Ok(Look {
+                ephemeral,
+                summary,
+                backlogs: backlogs.into_iter().collect(),
+                report,
+                owners: counts.scan.finish(),
+                at,
+            })
         })
     }
 
     /// How long after another this look was.
-    pub(super) fn since(&self, other: &Look) -> Duration {
+    pub(super) fn since(&self, other: &Look<'_>) -> Duration {
         self.at.saturating_duration_since(other.at)
-    }
-
-    /// Whether anything listens inside the range.
-    pub(super) fn has_exposed(&self) -> bool {
-        !self.ephemeral.exposed().is_empty()
     }
 }
 
@@ -78,12 +89,41 @@ struct Counted {
     backlogs: BTreeMap<Endpoint, Backlog>,
 }
 
-struct Counts {
+struct Counts<'scope, 'c, W> {
     now: Counted,
     before: Option<Counted>,
+    scan: Scan<'scope, 'c>,
+    wants_owners: W,
 }
 
-impl Receiver for Counts {
+/// A look through the processes.
+enum Scan<'scope, 'c> {
+    Later(&'c Context, &'scope Scope<'scope, 'c>),
+    Begun(ScopedJoinHandle<'scope, Owners<'c>>),
+    /// There is no thread to be had.
+    Impossible,
+}
+
+impl<'c> Scan<'_, 'c> {
+    fn begin(&mut self) {
+        if let Scan::Later(context, scope) = *self {
+            let scan = move || Owners::scan(context);
+            *self = match thread::Builder::new().spawn_scoped(scope, scan) {
+                Ok(thread) => Scan::Begun(thread),
+                Err(_) => Scan::Impossible,
+            };
+        }
+    }
+
+    fn finish(self) -> Option<Owners<'c>> {
+        match self {
+            Scan::Begun(thread) => thread.join().ok(),
+            Scan::Later(..) | Scan::Impossible => None,
+        }
+    }
+}
+
+impl<W: Fn(&Ephemeral) -> bool> Receiver for Counts<'_, '_, W> {
     fn begin(&mut self) {
         self.before = Some(self.now.clone());
     }
@@ -107,6 +147,9 @@ impl Receiver for Counts {
                     *fullest = Backlog { pending, max };
                 }
             }
+        }
+        if (self.wants_owners)(&self.now.ephemeral) {
+            self.scan.begin();
         }
         Ok(Flow::More)
     }

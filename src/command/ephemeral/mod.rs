@@ -13,9 +13,10 @@ use self::look::Look;
 use self::owners::Owners;
 use self::tell::{print, tell, tell_unknown};
 use super::context::{Context, Error, Finish};
-use crate::analyze::{EphemeralSettings, Exposed, Findings, Pool, Severity};
+use crate::analyze::{Ephemeral, EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
 use crate::kernel::replace_file;
+use crate::model::Gap;
 use crate::render::Collection;
 use crate::render::ephemeral::{self as report, EphemeralReport, PoolNotes};
 
@@ -30,19 +31,23 @@ pub(super) fn run(context: Result<Context, Error>, plan: &EphemeralPlan) -> Resu
         Ok(context) => context,
         Err(error) => return tell_unknown(None, plan, &error),
     };
-    match judge(&mut context, plan) {
+    match judge(&context, plan) {
+        Ok((finish, gaps)) => {
+            context.warn_of_gaps(&gaps);
+            Ok(finish)
+        }
         // It is known, and could not be told.
         Err(Error::Output(error)) => Err(Error::Output(error)),
         Err(error) => tell_unknown(Some(&context), plan, &error),
-        told => told,
     }
 }
 
-fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
+/// Judges and tells; returns what was not seen, where that is to be said.
+fn judge(context: &Context, plan: &EphemeralPlan) -> Result<(Finish, Vec<Gap>), Error> {
     let settings = context
         .ephemeral_settings()
         .map_err(|gap| Error::Nothing(gap.to_string()))?;
-    let (look, mut findings) = look(context, plan, &settings)?;
+    let (mut look, mut findings) = look(context, plan, &settings)?;
     let probed = plan
         .probe
         .then(|| probe::probe(context, &look, &mut findings, plan.thresholds));
@@ -55,11 +60,12 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
     if let Some(path) = &plan.textfile {
         write_metrics(context, plan, &look, &findings, path)?;
     }
-    tell(plan, findings.severity.status(), finish, || {
+    let mut gaps = Vec::new();
+    let finish = tell(plan, findings.severity.status(), finish, || {
         let Some(format) = plan.report else {
             return Ok(());
         };
-        let owners = find_owners(context, plan, &look, &findings);
+        let owners = find_owners(context, plan, &mut look, &findings);
         let report = EphemeralReport {
             probe: probed,
             ..assemble(context, plan, &look, &findings, &owners)
@@ -72,17 +78,17 @@ fn judge(context: &mut Context, plan: &EphemeralPlan) -> Result<Finish, Error> {
             ReportFormat::Prometheus => report::prometheus(&mut out, &report),
         }
         print(&out)?;
-        let gaps = report.document.collection.gaps;
-        context.warn_of_gaps(&gaps);
+        gaps = report.document.collection.gaps;
         Ok(())
-    })
+    })?;
+    Ok((finish, gaps))
 }
 
 /// Writes metrics where the textfile collector finds them.
 fn write_metrics(
     context: &Context,
     plan: &EphemeralPlan,
-    look: &Look,
+    look: &Look<'_>,
     findings: &Findings,
     path: &Path,
 ) -> Result<(), Error> {
@@ -96,23 +102,28 @@ fn write_metrics(
 }
 
 /// Looks once, or twice for the time between.
-fn look(
-    context: &Context,
+fn look<'c>(
+    context: &'c Context,
     plan: &EphemeralPlan,
     settings: &EphemeralSettings,
-) -> Result<(Look, Findings), Error> {
-    let judged = |look: &Look| {
+) -> Result<(Look<'c>, Findings), Error> {
+    let judged = |look: &Look<'_>| {
         // What a probe finds may bring any pool to the top.
         let top = if plan.probe { usize::MAX } else { plan.top };
         look.ephemeral.judge(&plan.ask, plan.thresholds, top)
     };
-    let first = Look::at(context, settings)?;
+    // Where it may come to silence, owners are not looked for before that is known.
+    let speaks = !plan.quiet && plan.state_file.is_none();
+    let wants_owners =
+        |seen: &Ephemeral| speaks && wants_owners(plan, seen.fills(), seen.listens_inside());
     let Some(interval) = plan.sample else {
-        let findings = judged(&first);
-        return Ok((first, findings));
+        let look = Look::at(context, settings, wants_owners)?;
+        let findings = judged(&look);
+        return Ok((look, findings));
     };
+    let first = Look::at(context, settings, |_| false)?;
     thread::sleep(interval);
-    let second = Look::at(context, settings)?;
+    let second = Look::at(context, settings, wants_owners)?;
     let seconds = second.since(&first).as_secs_f64();
     let mut findings = judged(&second);
     second
@@ -122,30 +133,33 @@ fn look(
 }
 
 /// Owners are looked for where somebody wants to know: of pools that fill up, or that were asked
-/// about; and of listeners that a person reads of anyway.
+/// about; and of listeners inside the range, of which people and documents tell anyway.
+fn wants_owners(plan: &EphemeralPlan, fills: bool, listens_inside: bool) -> bool {
+    let asked = plan.ask.source.is_some() || plan.ask.destination.is_some();
+    match plan.report {
+        None | Some(ReportFormat::Prometheus) => false,
+        Some(ReportFormat::Nagios) => asked || fills,
+        Some(ReportFormat::Human | ReportFormat::Json) => asked || fills || listens_inside,
+    }
+}
+
 fn find_owners<'c>(
     context: &'c Context,
     plan: &EphemeralPlan,
-    look: &Look,
+    look: &mut Look<'c>,
     findings: &Findings,
 ) -> Owners<'c> {
-    if plan.report == Some(ReportFormat::Prometheus) {
+    let fills = findings.severity > Severity::Ok;
+    if !wants_owners(plan, fills, look.ephemeral.listens_inside()) {
         return Owners::unasked();
     }
-    let asked = plan.ask.source.is_some() || plan.ask.destination.is_some();
-    let filling = findings.severity > Severity::Ok;
-    let listeners = plan.report != Some(ReportFormat::Nagios) && look.has_exposed();
-    if asked || filling || listeners {
-        Owners::scan(context)
-    } else {
-        Owners::unasked()
-    }
+    look.owners.take().unwrap_or_else(|| Owners::scan(context))
 }
 
 fn assemble<'a>(
     context: &Context,
     plan: &EphemeralPlan,
-    look: &'a Look,
+    look: &'a Look<'_>,
     findings: &'a Findings,
     owners: &Owners<'_>,
 ) -> EphemeralReport<'a> {

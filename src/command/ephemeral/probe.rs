@@ -11,7 +11,7 @@ use crate::wire::sysctl;
 /// Asks, puts what was answered into the findings, and tells what came of it.
 pub(super) fn probe(
     context: &Context,
-    look: &Look,
+    look: &Look<'_>,
     findings: &mut Findings,
     thresholds: Thresholds,
 ) -> String {

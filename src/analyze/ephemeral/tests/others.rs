@@ -294,6 +294,21 @@ fn listeners_inside_the_range_are_named_unless_reserved() {
 }
 
 #[test]
+fn whether_owners_will_be_asked_for_is_known_early() {
+    let mut count = Ephemeral::new(settings(40000, 40019, &[40001]));
+    count.add(&listener("::", 40001));
+    count.add(&listener("::", 80));
+    count.add(&row(State::BoundInactive, ("::1", 40009), ("::", 0)));
+    assert!(!count.listens_inside());
+    count.add(&listener("::1", 40005));
+    assert!(count.listens_inside());
+    connect(&mut count, "127.0.0.1", SERVER, 9);
+    assert!(!count.fills());
+    connect(&mut count, "127.0.0.1", SERVER, 10);
+    assert!(count.fills());
+}
+
+#[test]
 fn sockets_of_a_pool_are_those_a_process_can_hold() {
     let mut count = twenty();
     let held = |inode: u64, socket: Socket| Socket { inode, ..socket };

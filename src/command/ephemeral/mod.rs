@@ -72,7 +72,9 @@ fn judge(context: &Context, plan: &EphemeralPlan) -> Result<(Finish, Vec<Gap>), 
         };
         let mut out = Vec::new();
         match format {
-            ReportFormat::Human => report::human(&mut out, &report, plan.output.paint),
+            ReportFormat::Human => {
+                report::human(&mut out, &report, plan.output.paint, plan.output.width);
+            }
             ReportFormat::Json => report::json(&mut out, &report),
             ReportFormat::Nagios => report::nagios(&mut out, &report),
             ReportFormat::Prometheus => report::prometheus(&mut out, &report),

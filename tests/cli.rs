@@ -1398,7 +1398,7 @@ fn exhausted() -> Recording {
     let inodes: Vec<u64> = (500..520).collect();
     Recording::empty()
         .with("diag/tcp.nlmsg", [dump(&rows), done()].concat())
-        .with("diag/udp.nlmsg", done())
+        .with("diag/udp.nlmsg", [done(), done()].concat())
         .with("proc/sys/net/ipv4/ip_local_port_range", "40000\t40019\n")
         .with_process(812, b"pg\x1b|bouncer", &inodes)
 }

@@ -135,7 +135,8 @@ pub(super) fn credible(verdict: Verdict, gaps: &[Gap]) -> Option<Verdict> {
     (!blind || verdict.severity > Severity::Ok).then_some(verdict)
 }
 
-fn hides_ports(gap: &Gap) -> bool {
+/// Whether a gap may hide ports in use.
+pub(super) fn hides_ports(gap: &Gap) -> bool {
     match gap {
         // Sockets that are bound and no more are few.
         Gap::Fallback { .. } => false,

@@ -152,6 +152,15 @@ fn without_sockets_nothing_can_be_told() {
 }
 
 #[test]
+fn without_tcp_nothing_is_said_to_be_well() {
+    check_unknown(
+        &Recording::empty()
+            .with("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n")
+            .with("diag/udp.nlmsg", [dump(&[]), dump(&[])].concat()),
+    );
+}
+
+#[test]
 fn what_is_no_recording_is_unknown() {
     // It is the argument that is wrong.
     let nothing = Recording::empty();

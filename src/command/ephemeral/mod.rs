@@ -13,6 +13,7 @@ use self::look::Look;
 use self::owners::Owners;
 use self::tell::{print, tell, tell_unknown};
 use super::context::{Context, Error, Finish};
+use super::hold::hides_ports;
 use crate::analyze::{Ephemeral, EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
 use crate::kernel::replace_file;
@@ -60,6 +61,12 @@ fn judge(context: &Context, plan: &EphemeralPlan) -> Result<(Finish, Vec<Gap>), 
     if let Some(path) = &plan.textfile {
         write_metrics(context, plan, &look, &findings, path)?;
     }
+    // Nothing is said to be well of sockets that were not all seen.
+    if finish == Finish::Done
+        && let Some(gap) = look.report.gaps.iter().find(|gap| hides_ports(gap))
+    {
+        return Err(Error::Nothing(gap.to_string()));
+    }
     let mut gaps = Vec::new();
     let finish = tell(plan, findings.severity.status(), finish, || {
         let Some(format) = plan.report else {
@@ -72,7 +79,9 @@ fn judge(context: &Context, plan: &EphemeralPlan) -> Result<(Finish, Vec<Gap>), 
         };
         let mut out = Vec::new();
         match format {
-            ReportFormat::Human => report::human(&mut out, &report, plan.output.paint),
+            ReportFormat::Human => {
+                report::human(&mut out, &report, plan.output.paint, plan.output.width);
+            }
             ReportFormat::Json => report::json(&mut out, &report),
             ReportFormat::Nagios => report::nagios(&mut out, &report),
             ReportFormat::Prometheus => report::prometheus(&mut out, &report),

@@ -5,7 +5,9 @@ mod advice;
 mod human;
 mod json;
 mod nagios;
+mod page;
 mod prometheus;
+mod table;
 
 use std::time::SystemTime;
 
@@ -139,7 +141,7 @@ impl EphemeralReport<'_> {
             _ => 0,
         };
         if others > 0 {
-            text += &format!(", {others} more bound by others");
+            text += &format!(", {others} more bound");
         }
         text
     }

@@ -109,7 +109,7 @@ fn told(
 }
 
 fn people(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
-    human(out, report, Paint::Plain);
+    human(out, report, Paint::Plain, None);
 }
 
 #[test]
@@ -129,6 +129,33 @@ fn the_first_line_for_people_stands_alone() {
         "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_but_for_commands() {
+    let mut listens = database();
+    for last in 1..=20 {
+        let addr = format!("127.0.0.{last}");
+        listens.add(&socket(State::Listen, (&addr, 40_000), ("0.0.0.0", 0)));
+    }
+    for columns in [80, 100, 120] {
+        let on_terminal = |out: &mut Vec<u8>, report: &EphemeralReport<'_>| {
+            human(out, report, Paint::Plain, Some(columns));
+        };
+        for name in [&b"pgbouncer"[..], b"a name of 15 by"] {
+            let text = told(&listens, name, on_terminal);
+            for line in text
+                .lines()
+                .filter(|line| !line.starts_with("      sysctl"))
+            {
+                assert!(line.len() <= columns.into(), "{columns}: {line}\n{text}");
+            }
+            for part in ["  84%", "23701/28232", "127.0.0.3 and 17 more"] {
+                assert!(text.contains(part), "{columns}: {part}\n{text}");
+            }
+            assert!(!text.contains("RECLAIMABLE"), "{text}");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::setup::{
 use crate::support::dial::{Connection, Server, Source, dial, fill, set_port_range, take_port};
 use crate::support::namespace::{add_loopback_address, in_namespace, sysctl};
 use crate::support::population::raise_descriptor_limit;
+use crate::support::portstat;
 use crate::support::socket::{
     SYN_SENT, accept, await_pending, await_state, bind, connect, listen, local_address, open,
     open_mptcp, set_nonblocking,
@@ -106,6 +107,14 @@ fn ports_of_bind_block_connects_from_every_source() {
         for dst in [local(S), local(S2)] {
             check_free_within(server, host(1), dst, 0, 0..=ALL);
             check_probed(host(1), dst, 0);
+            // What nobody can tell from the sockets is not simply well.
+            let ask = ["--src", "127.0.0.1", "--dst", &dst.to_string()];
+            for format in ["human", "nagios"] {
+                let args = [&["ephemeral", "--format", format][..], &ask].concat();
+                let told = portstat::run(&args);
+                let first = told.text().lines().next().unwrap().to_owned();
+                assert!(first.contains("0 to 20 free: --probe tells"), "{first}");
+            }
         }
         // Its own pool is known exactly.
         let pool = asked(host(9), local(S));

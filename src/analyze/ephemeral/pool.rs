@@ -106,6 +106,11 @@ impl Pool {
         percent(self.capacity, self.free)
     }
 
+    /// The same if no more than what is surely free is free.
+    pub fn percent_at_worst(&self) -> f64 {
+        percent(self.capacity, self.free_min)
+    }
+
     /// Whether connects have become slow, without an alarm.
     pub const fn is_notice(&self) -> bool {
         matches!(self.severity, Severity::Notice)

@@ -116,7 +116,8 @@ impl EphemeralReport<'_> {
                 let (first, last) = (range.first(), range.last());
                 format!("every port of {first}-{last} is reserved, and the first connect fails")
             } else {
-                format!("no ephemeral port is in use ({capacity} are free)")
+                let are = if capacity == 1 { "is" } else { "are" };
+                format!("no ephemeral port is in use ({capacity} {are} free)")
             };
         };
         let percent = self.rounded(pool.percent());
@@ -135,13 +136,29 @@ impl EphemeralReport<'_> {
         if pool.reclaimable > 0 {
             text += &format!(", {} of them reclaimable", pool.reclaimable);
         }
+        text += &self.besides(pool);
+        text
+    }
+
+    /// What the ports in use do not tell of a pool: others that nobody gets, and how much worse it
+    /// may be. What is in use is certain; what else is taken is an estimate between bounds.
+    fn besides(&self, pool: &Pool) -> String {
         let others = match pool.key.kind {
             PoolKind::TcpConnect if pool.key.source.is_none() => pool.presumed,
             PoolKind::TcpConnect => pool.blocked + pool.presumed,
             _ => 0,
         };
-        if others > 0 {
+        let mut text = String::new();
+        // A percent, lest every line begin with trifles.
+        if others > 0 && others >= pool.capacity / 100 {
             text += &format!(", {others} more bound");
+        }
+        let judge = |percent| self.thresholds.judge(percent);
+        if judge(pool.percent_at_worst()) > judge(pool.percent()) {
+            text += &format!(", {} to {} free", pool.free_min, pool.free_max);
+            if self.probe.is_none() {
+                text += ": --probe tells";
+            }
         }
         text
     }

@@ -12,6 +12,7 @@ pub fn nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
             if pool.time_wait > 0 {
                 counts += &format!(", {} TIME-WAIT", pool.time_wait);
             }
+            counts += &report.besides(pool);
             let notes = report.notes.first();
             if let Some(share) = notes.and_then(|notes| notes.owners.first()) {
                 counts += &format!(", top {}", owner(share));
@@ -24,14 +25,14 @@ pub fn nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
         }
     };
     let percent = report.rounded(report.percent_of_worst());
+    let capacity = report.settings.capacity();
     let line = format!(
-        "PORTS {} - {} | worst_pct={percent:.0}%;{};{};0;100 used={};;;0;{}\n",
+        "PORTS {} - {} | worst_pct={percent:.0}%;{};{};0;100 used={};;;0;{capacity}\n",
         upper(report.findings.severity),
         without_bars(&text),
         report.thresholds.warn(),
         report.thresholds.crit(),
         worst.map_or(0, |pool| pool.used),
-        report.settings.capacity(),
     );
     out.extend_from_slice(line.as_bytes());
 }

@@ -68,6 +68,18 @@ impl PortRange {
         (self.last - self.first) as u32 + 1
     }
 
+    /// The words of a [`PortSet`] that it touches, and its bits in each.
+    fn words(self) -> impl Iterator<Item = (usize, u64)> {
+        let (first, last) = (usize::from(self.first / 64), usize::from(self.last / 64));
+        let above = !0 << (self.first % 64);
+        let below = !0 >> (63 - self.last % 64);
+        (first..=last).map(move |index| {
+            let from_first = if index == first { above } else { !0 };
+            let to_last = if index == last { below } else { !0 };
+            (index, from_first & to_last)
+        })
+    }
+
     /// Never: a range has at least one port.
     pub const fn is_empty(self) -> bool {
         false
@@ -95,9 +107,19 @@ impl PortSet {
 
     /// Adds every port of a range.
     pub fn insert_range(&mut self, range: PortRange) {
-        for port in range.first..=range.last {
-            self.insert(port);
+        for (index, mask) in range.words() {
+            self.words[index] |= mask;
         }
+    }
+
+    /// Every second port of a range, from its first on.
+    pub fn every_second(range: PortRange) -> PortSet {
+        let pattern = 0x5555_5555_5555_5555 << (range.first % 2);
+        let mut set = PortSet::new();
+        for (index, mask) in range.words() {
+            set.words[index] = mask & pattern;
+        }
+        set
     }
 
     /// Takes a port out.
@@ -109,6 +131,13 @@ impl PortSet {
     pub fn union(&mut self, other: &PortSet) {
         for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
             *word |= more;
+        }
+    }
+
+    /// Takes every port out that is not in another set.
+    pub fn intersect(&mut self, other: &PortSet) {
+        for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
+            *word &= more;
         }
     }
 
@@ -136,7 +165,14 @@ impl PortSet {
 
     /// Its ports, in order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..=u16::MAX).filter(|&port| self.contains(port))
+        self.words.iter().zip(0u16..).flat_map(|(&word, index)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.checked_sub(1)?;
+                Some(index * 64 + bit as u16)
+            })
+        })
     }
 
     /// Its ports as the kernel writes them: `40000-40004,40010`; empty for none.
@@ -173,21 +209,9 @@ impl PortSet {
 
     /// How many ports of the range are in the set.
     pub fn count_in(&self, range: PortRange) -> u32 {
-        let (first, last) = (usize::from(range.first / 64), usize::from(range.last / 64));
-        let above = !0 << (range.first % 64);
-        let below = !0 >> (63 - range.last % 64);
-        let words = first..=last;
+        let words = range.words();
         words
-            .map(|index| {
-                let mut word = self.words[index];
-                if index == first {
-                    word &= above;
-                }
-                if index == last {
-                    word &= below;
-                }
-                word.count_ones()
-            })
+            .map(|(index, mask)| (self.words[index] & mask).count_ones())
             .sum()
     }
 }
@@ -201,6 +225,29 @@ impl Default for PortSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_are_made_word_by_word_as_port_by_port() {
+        for (first, last) in [
+            (0, 0),
+            (1, 63),
+            (40_000, 40_019),
+            (32_769, 60_999),
+            (63, 65_535),
+        ] {
+            let range = PortRange::new(first, last).unwrap();
+            let mut whole = PortSet::new();
+            whole.insert_range(range);
+            assert!(whole.iter().eq(first..=last), "{first}-{last}");
+            let second = PortSet::every_second(range);
+            assert!(
+                second.iter().eq((first..=last).step_by(2)),
+                "{first}-{last}"
+            );
+            whole.intersect(&second);
+            assert_eq!(whole, second);
+        }
+    }
 
     #[test]
     fn ports_of_a_range_are_counted_to_its_ends() {

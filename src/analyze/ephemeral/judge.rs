@@ -141,10 +141,11 @@ impl Ephemeral {
 
     pub(super) fn common(&self, scratch: &mut PortSet) -> Common {
         let settings = &self.settings;
-        let first_choices = settings
-            .range_ports()
-            .filter(|&port| settings.is_first_choice(port) && !self.blocked.contains(port))
-            .count() as u32;
+        let mut first_choices = settings.first_choices();
+        first_choices.subtract(&self.blocked);
+        let first_choices = first_choices.len();
+        let mut listening = self.listening.clone();
+        listening.intersect(settings.drawn());
         let mut presumed = PortSet::new();
         let mut presume = |port: u16| {
             if !settings.is_first_choice(port) {
@@ -167,10 +168,7 @@ impl Ephemeral {
             capacity,
             untouched: capacity - self.any_tcp.len(),
             blocked: self.blocked.len(),
-            listening: settings
-                .range_ports()
-                .filter(|&port| self.listening.contains(port))
-                .count() as u32,
+            listening: listening.len(),
             presumed_len: presumed.len(),
             presumed,
             first_choices,

@@ -151,8 +151,15 @@ impl EphemeralSettings {
     }
 
     /// The ports that may be drawn.
-    pub(super) fn range_ports(&self) -> impl Iterator<Item = u16> + '_ {
-        (self.range.first()..=self.range.last()).filter(|&port| self.contains(port))
+    pub(super) const fn drawn(&self) -> &PortSet {
+        &self.drawn
+    }
+
+    /// The ports that a connect tries [first](Self::is_first_choice).
+    pub(super) fn first_choices(&self) -> PortSet {
+        let mut ports = PortSet::every_second(self.range);
+        ports.intersect(&self.drawn);
+        ports
     }
 
     /// Whether a connect tries the port among the first. It takes every second port from the

@@ -15,9 +15,9 @@ use crate::wire::netlink;
 const CHUNK_LEN: usize = 64 << 10;
 /// A chunk of this length is one of many.
 const LONG_CHUNK: usize = 16 << 10;
-/// Chunks that wait to be taken: 4 MiB. While owners are looked for nobody takes any, and the
-/// kernel goes on with some 40,000 rows meanwhile; more would only cost memory.
-const MOST_WAITING: usize = 128;
+/// Chunks that wait to be taken: 2 MiB. While owners are looked for nobody takes any, and the
+/// kernel goes on with some 20,000 rows meanwhile; more would only cost memory.
+const MOST_WAITING: usize = 64;
 /// No message of a dump is longer; a length beyond it in a recording is damage.
 const MESSAGE_LIMIT: usize = 1 << 20;
 

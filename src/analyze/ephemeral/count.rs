@@ -11,8 +11,8 @@ use crate::model::{Endpoint, PortSet, Protocol, Socket, State};
 
 /// Groups that are kept at once; with more, see [`Groups::purge`].
 const MOST_GROUPS: usize = 16_384;
-/// Records that are kept at once, 4 MiB: eight full pools of the kernel's own range, and more.
-const MOST_RECORDS: usize = 1 << 19;
+/// Records that are kept at once, 2 MiB: nine full pools of the kernel's own range.
+const MOST_RECORDS: usize = 1 << 18;
 /// More records than a group can have ports: one port stands in it again and again.
 const MOST_IN_GROUP: usize = 1 << 17;
 /// Addresses whose forgotten ports are remembered, at 8 KiB each.

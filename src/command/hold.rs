@@ -3,10 +3,10 @@
 use std::io;
 
 use super::context::Context;
-use super::request::{all_tables, missing_tables, sees_whole_tables};
+use super::request::{all_tables, missing_tables, sees_whole_tables, whole};
 use crate::analyze::{Ephemeral, EphemeralSettings, Severity, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
-use crate::model::{DetailSet, Gap, Socket, StateSet, Table};
+use crate::model::{Gap, Socket, Table};
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
@@ -91,13 +91,7 @@ pub(super) fn whole_verdict(
     if missing.is_empty() {
         return credible(counted.verdict(), gaps);
     }
-    let request = Request {
-        tables: missing,
-        states: StateSet::ALL,
-        details: DetailSet::NONE,
-        method: context.method,
-        condition: None,
-    };
+    let request = whole(context, missing);
     let mut hold = Hold::new(&|_| false, Some(counted));
     match collect(&context.host, &request, &mut hold) {
         Ok(report) => {

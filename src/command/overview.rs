@@ -5,23 +5,15 @@ use std::io::{self, Write};
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
 use super::hold::{Hold, credible, tables_read};
+use super::request::{all_tables, whole};
 use crate::analyze::{Ephemeral, reading_order};
 use crate::cli::plan::Output;
-use crate::collect::{Request, collect};
-use crate::model::{DetailSet, Family, Protocol, Row, Socket, StateSet, Table};
+use crate::collect::collect;
+use crate::model::{DetailSet, Row, Socket};
 use crate::render::{self, TableOptions};
 
 pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Error> {
-    let request = Request {
-        tables: Protocol::ALL
-            .into_iter()
-            .flat_map(|protocol| Family::ALL.map(|family| Table { protocol, family }))
-            .collect(),
-        states: StateSet::ALL,
-        details: DetailSet::NONE,
-        method: context.method,
-        condition: None,
-    };
+    let request = whole(context, all_tables());
     let settings = context.ephemeral_settings();
     let pass = |socket: &Socket| socket.is_listening();
     let mut hold = Hold::new(&pass, settings.as_ref().ok().cloned().map(Ephemeral::new));

@@ -5,7 +5,7 @@ use crate::cli::plan::ListPlan;
 use crate::collect::Request;
 use crate::filter::{self, Query};
 use crate::join::Services;
-use crate::model::{Family, Protocol, StateSet, Table};
+use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
 use crate::wire::services;
 
 /// Parses the filter; names of ports are looked up only when it has any.
@@ -37,6 +37,17 @@ pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Requ
 pub(super) fn all_tables() -> Vec<Table> {
     let of_protocol = |protocol| Family::ALL.map(|family| Table { protocol, family });
     Protocol::ALL.into_iter().flat_map(of_protocol).collect()
+}
+
+/// A request for every socket of these tables, and nothing beside them.
+pub(super) fn whole(context: &Context, tables: Vec<Table>) -> Request {
+    Request {
+        tables,
+        states: StateSet::ALL,
+        details: DetailSet::NONE,
+        method: context.method,
+        condition: None,
+    }
 }
 
 /// Those of which a request reads nothing.

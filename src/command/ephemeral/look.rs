@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::owners::Owners;
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary};
-use crate::collect::{Batch, Flow, Receiver, Report, Request, collect};
+use crate::collect::{Batch, Flow, Receiver, Report, collect};
 use crate::command::context::{Context, Error};
-use crate::model::{DetailSet, Endpoint, Family, Protocol, Queues, State, StateSet, Table};
+use crate::command::request::{all_tables, whole};
+use crate::model::{Endpoint, Protocol, Queues, State};
 use crate::render::ephemeral::Backlog;
 
 /// Listeners whose queues are told; more would be no metrics any more.
@@ -36,16 +37,7 @@ impl<'c> Look<'c> {
         wants_owners: impl Fn(&Ephemeral) -> bool,
     ) -> Result<Look<'c>, Error> {
         // UDP first, as in listings: what `begin` keeps a copy of is then still small.
-        let request = Request {
-            tables: Protocol::ALL
-                .into_iter()
-                .flat_map(|protocol| Family::ALL.map(|family| Table { protocol, family }))
-                .collect(),
-            states: StateSet::ALL,
-            details: DetailSet::NONE,
-            method: context.method,
-            condition: None,
-        };
+        let request = whole(context, all_tables());
         let now = Counted {
             ephemeral: Ephemeral::new(settings.clone()),
             summary: Summary::default(),

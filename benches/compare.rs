@@ -31,13 +31,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use cases::{CASES, Case, Contents};
-use filling::{Filling, Listening};
+use filling::{Filling, Listening, Room};
 use measure::{Destination, Outcome};
 use report::Row;
 
 /// First arguments by which this program, executed anew, knows its part.
 const INSIDE: &str = "inside-namespace";
 const FILL: &str = "fill-namespace";
+const FILL_APART: &str = "fill-another-namespace";
 const FLOOR: &str = "dump-sockets";
 
 #[derive(Parser)]
@@ -98,6 +99,8 @@ fn main() -> ExitCode {
     let result = match part {
         INSIDE => compare(&options(rest)),
         FILL => filler::run(rest),
+        FILL_APART => fill_apart(rest),
+        FLOOR if rest == ["all"] => floor::run_everywhere(),
         FLOOR => floor::run(),
         _ if arguments.iter().any(|argument| argument == "--bench") => start(&arguments),
         _ => {
@@ -114,6 +117,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Fills a network namespace of its own.
+fn fill_apart(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    namespace::loopback_up();
+    filler::run(arguments)
 }
 
 fn options(arguments: &[String]) -> Options {
@@ -186,10 +196,18 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         let filling = match cases[0].contents {
             Contents::Nothing => Filling::none(),
             Contents::AsAsked => {
-                Filling::start(options.processes, options.sockets, Listening::Few, 0)?
+                let (processes, sockets) = (options.processes, options.sockets);
+                Filling::start(processes, sockets, Listening::Few, 0, Room::Shared)?
             }
-            Contents::ManyProcesses => Filling::start(500, 500 * 50, Listening::Few, 50)?,
-            Contents::ManyListeners => Filling::start(500, 500 * 100, Listening::All, 0)?,
+            Contents::ManyProcesses => {
+                Filling::start(500, 500 * 50, Listening::Few, 50, Room::Shared)?
+            }
+            Contents::ManyListeners => {
+                Filling::start(500, 500 * 100, Listening::All, 0, Room::Shared)?
+            }
+            Contents::ManyNamespaces => {
+                Filling::start(50, 50 * 100, Listening::Few, 0, Room::Apart)?
+            }
         };
         println!("\n{filling}");
         report::print_heading();

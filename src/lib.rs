@@ -1,5 +1,5 @@
 //! portstat answers what is on a Linux machine's ports: which sockets there are, who holds them,
-//! which services they are, and whether ports run short.
+//! which services they are, whether ports run short, and why a bind fails.
 //!
 //! # The map of the house
 //!
@@ -17,7 +17,7 @@
 //! | [`collect`] | kernel and wire: netlink first, `/proc/net` where it does not serve |
 //! | [`join`] | from inode to every holder, from port to service; pure |
 //! | [`filter`] | ss's filter language: text to expression to a verdict; pure |
-//! | [`analyze`] | groups, counts, ephemeral ports; pure |
+//! | [`analyze`] | groups, counts, ephemeral ports, bind and connect; pure |
 //! | [`render`] | rows and findings written, one file a format; every text escaped |
 //! | [`cli`] | what is accepted, and what it comes to in this environment |
 //! | [`command`] | one file a command, each a recipe over the rooms above |
@@ -48,7 +48,7 @@ use command::{Error, Finish};
 use render::ephemeral::nagios_unknown;
 use render::escape::message;
 
-/// What `ephemeral` ends with when it cannot tell: a monitor takes 1 and 2 for alarms.
+/// What `ephemeral` and `why` end with when they cannot tell: a monitor takes 1 and 2 for alarms.
 const UNKNOWN: u8 = 3;
 
 /// Runs the command line `args`, of which the first is the program's own name.
@@ -96,7 +96,7 @@ fn tell_plugin(args: &[OsString], reason: &str) {
 fn exit_code(outcome: Result<Finish, Error>, ephemeral: bool) -> ExitCode {
     match outcome {
         Ok(Finish::Done) => ExitCode::SUCCESS,
-        Ok(Finish::NoMatch | Finish::Warning) => ExitCode::from(1),
+        Ok(Finish::NoMatch | Finish::Blocked | Finish::Warning) => ExitCode::from(1),
         Ok(Finish::Critical) => ExitCode::from(2),
         Ok(Finish::Unknown) => ExitCode::from(UNKNOWN),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,

@@ -440,7 +440,7 @@ fn a_mistake_in_a_filter_names_its_column_and_what_was_expected() {
         ("sport = :http999", 9, "a port"),
         ("sport = :70000", 9, "a port"),
         ("sport nope", 7, "="),
-        ("src localhost", 5, "names of hosts are not looked up"),
+        ("src localhost", 5, "with -n names of hosts"),
         ("state nope", 7, "a state"),
         ("( sport = :80", 14, "\")\""),
         ("sport = :80 )", 13, "the end"),

@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 use support::holder::{Holder, inherit, without_rights};
 use support::namespace::in_namespace;
-use support::population::{Population, Random};
-use support::portstat::{self, Collector, Ran, csv_records};
+use support::population::Population;
+use support::portstat::{self, Collector, Ran, csv_records, words};
 use support::proc_net;
 use support::rows::{self, Owner, Row, Timer, assert_same};
 use support::socket;
@@ -34,10 +34,6 @@ fn seeds() -> Vec<u64> {
     let wanted = env::var("PORTSTAT_TEST_SEED").ok();
     let wanted = wanted.map(|seed| seed.parse().unwrap());
     [1, 2, 3].into_iter().chain(wanted).collect()
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// What portstat lists, by one way and in one format.
@@ -369,59 +365,6 @@ fn an_ipv6_address_needs_no_brackets() {
         });
         assert!(!bracketed.is_empty());
         assert_same("src ::1", &bracketed, &bare);
-    });
-}
-
-/// A random test of one end of a socket.
-fn random_test(random: &mut Random, ports: &[u16]) -> String {
-    let port = match random.below(3) {
-        0 => random.below(65_536) as u16,
-        _ => random.pick(ports),
-    };
-    let operator = random.pick(&["=", "!=", "<", "<=", ">", ">="]);
-    // None that begins with zeros: ss takes ::1 for such an IPv4 address when it is negated.
-    let address = random.pick(&[
-        "127.0.0.0/8",
-        "127.0.0.0/23",
-        "127.0.2.0/24",
-        "127.0.0.1",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
-        "*",
-    ]);
-    let (port_of, address_of) = random.pick(&[("sport", "src"), ("dport", "dst")]);
-    match random.below(4) {
-        0 => format!("{address_of} {address}"),
-        1 if !address.contains('/') => format!("{address_of} {address}:{port}"),
-        _ => format!("{port_of} {operator} :{port}"),
-    }
-}
-
-/// A random expression, every part of it in brackets: without them ss reads from left to right.
-fn random_expression(random: &mut Random, ports: &[u16], levels: usize) -> String {
-    if levels == 0 {
-        return random_test(random, ports);
-    }
-    let part = |random: &mut Random| random_expression(random, ports, levels - 1);
-    match random.below(4) {
-        0 => random_test(random, ports),
-        1 => format!("not ( {} )", part(random)),
-        2 => format!("( {} ) and ( {} )", part(random), part(random)),
-        _ => format!("( {} ) or ( {} )", part(random), part(random)),
-    }
-}
-
-#[test]
-fn random_expressions() {
-    beside_ss(|| {
-        for seed in seeds() {
-            let population = Population::random(seed, SIZE);
-            let mut random = Random(seed);
-            for _ in 0..20 {
-                let filter = random_expression(&mut random, &population.listening, 3);
-                compare_listings(&words(&format!("-tuan {filter}")));
-            }
-        }
     });
 }
 

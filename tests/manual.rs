@@ -1,6 +1,9 @@
 //! The manual, the README, the help and the completions say what the program does.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/names.rs"]
+mod names;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -9,6 +12,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use clap::{Arg, CommandFactory as _};
+use names::NamesThat;
+use portstat::analyze::why::Cause;
 use portstat::cli::{Args, Environment, Plan};
 use portstat::model::{Gap, HiddenCause, State};
 use portstat::render::Column;
@@ -235,7 +240,9 @@ fn manual_and_readme_have_every_exit_code() {
 
 #[test]
 fn every_word_of_the_filter_language_is_understood() {
-    let understood = |filter: String| portstat::filter::parse(&filter, &|_| None).is_ok();
+    // A name that is none of the language.
+    let names = NamesThat(|name| name == "a");
+    let understood = |filter: String| portstat::filter::parse(&filter, &names).is_ok();
     let words = Page::read().below("Sh", "FILTER").marked("Cm");
     for word in &words {
         assert!(
@@ -244,7 +251,11 @@ fn every_word_of_the_filter_language_is_understood() {
                 || understood(format!("sport {word} 1"))
                 || understood(format!("{word} = :1"))
                 || understood(format!("sport = 1 {word} sport = 2"))
-                || understood(format!("{word} sport = 1")),
+                || understood(format!("{word} sport = 1"))
+                || understood(format!("{word} = a"))
+                || understood(format!("{word} = 1"))
+                || understood(format!("{word} = 0x1/0xff"))
+                || understood(word.clone()),
             "{word}"
         );
     }
@@ -260,7 +271,7 @@ fn every_word_of_the_filter_language_is_understood() {
 
 #[test]
 fn every_example_of_an_address_or_a_port_is_understood() {
-    let port_of = |name: &str| ["http", "https"].contains(&name).then_some(1);
+    let names = NamesThat(|name| ["http", "https", "localhost"].contains(&name));
     let section = Page::read().below("Sh", "FILTER").0;
     let from = |item: &str| {
         let start = section.iter().position(|line| line == item).unwrap();
@@ -278,7 +289,7 @@ fn every_example_of_an_address_or_a_port_is_understood() {
             address => format!("src {address}"),
         }));
     for filter in filters {
-        let query = portstat::filter::parse(&filter, &port_of);
+        let query = portstat::filter::parse(&filter, &names);
         assert!(query.is_ok(), "{filter}: {query:?}");
     }
 }
@@ -307,10 +318,21 @@ fn keys(value: &Value, found: &mut Words) {
 fn the_manual_has_every_key_of_json() {
     let mut found = Words::new();
     for args in [
-        ["-tanpeo", "-r", "--json", "--from=fixtures/hosts/shared"],
+        [
+            "-tanpeor",
+            "-Nself",
+            "--json",
+            "--from=fixtures/hosts/shared",
+        ],
         ["-tanim", "--tos", "--json", "--from=fixtures/hosts/shared"],
         ["-tanp", "-e", "--json", "--from=fixtures/hosts/busy-client"],
         ["-tan", "-s", "--json", "--from=fixtures/hosts/bound"],
+        [
+            "-xw0peam",
+            "--netlink",
+            "--json",
+            "--from=fixtures/hosts/unix",
+        ],
         // A copy of /proc has gaps.
         ["-tan", "-p", "--json", "--from=fixtures/hosts/shared/proc"],
     ] {
@@ -334,6 +356,51 @@ fn the_manual_has_every_key_of_the_report_on_ephemeral_ports() {
         assert!(told.remove(key), "{key}");
     }
     assert_same("keys of the report", &told, &found);
+}
+
+#[test]
+fn the_manual_has_every_key_of_the_answer_to_why() {
+    let mut found = Words::new();
+    for args in [
+        ["why", "80", "--json", "--from=fixtures/hosts/web-server"],
+        [
+            "why",
+            "40000",
+            "--json",
+            "--from=fixtures/hosts/busy-client",
+        ],
+    ] {
+        let answer = run(&args);
+        let mut answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+        answer.as_object_mut().unwrap().remove("collection");
+        // Sockets are those of a list.
+        answer["port"]["listeners"] = Value::Null;
+        for answer in answer["answers"].as_array_mut().unwrap() {
+            for blocker in answer["blockers"].as_array_mut().unwrap() {
+                blocker["socket"] = Value::Null;
+            }
+        }
+        keys(&answer, &mut found);
+    }
+    assert!(found.contains("frees_in_ms") && found.contains("parent"));
+    let section = Page::read().below("Ss", "why");
+    let mut told = section.marked("Va");
+    // What a probe found is told only where there was one.
+    for key in ["collection", "foretold", "agrees"] {
+        assert!(told.remove(key), "{key}");
+    }
+    assert_same("keys of the answer", &told, &found);
+}
+
+#[test]
+fn the_manual_has_every_cause() {
+    let section = Page::read().below("Ss", "why");
+    let items = section.items().0.join(" ");
+    for cause in Cause::ALL {
+        let name = cause.name();
+        let is_told = items.split([' ', ',']).any(|word| word == name);
+        assert!(is_told, "{MANUAL} lacks: {name}");
+    }
 }
 
 #[test]
@@ -455,7 +522,7 @@ fn check_invocation(args: &[String]) {
     assert!(plan.is_ok(), "{args:?}: {plan:?}");
     // The interval of -c is not yet taken off.
     let filter = filter.trim_start_matches(|c: char| c.is_ascii_digit());
-    let query = portstat::filter::parse(filter, &|_| Some(1));
+    let query = portstat::filter::parse(filter, &NamesThat(|_| true));
     assert!(query.is_ok(), "{args:?}: {query:?}");
 }
 
@@ -514,19 +581,23 @@ fn links_of_the_readme_lead_somewhere() {
 
 #[test]
 fn examples_of_the_help_work() {
-    let help = definition().render_long_help().to_string();
-    let (_, examples) = help.split_once("Examples:\n").unwrap();
-    let (examples, _) = examples.split_once("\n\n").unwrap();
     let mut count = 0;
-    for line in examples.lines() {
-        // The explanation stands apart.
-        let typed = line.trim_start().split("  ").next().unwrap();
-        let found = invocations(typed);
-        assert_eq!(found.len(), 1, "{line}");
-        found.iter().for_each(|args| check_invocation(args));
-        count += 1;
+    for mut command in commands() {
+        let help = command.render_long_help().to_string();
+        let Some((_, examples)) = help.split_once("Examples:\n") else {
+            continue;
+        };
+        let (examples, _) = examples.split_once("\n\n").unwrap();
+        for line in examples.lines() {
+            // The explanation stands apart.
+            let typed = line.trim_start().split("  ").next().unwrap();
+            let found = invocations(typed);
+            assert_eq!(found.len(), 1, "{line}");
+            found.iter().for_each(|args| check_invocation(args));
+            count += 1;
+        }
     }
-    assert!(count > 5, "only {count} examples found");
+    assert!(count > 20, "only {count} examples found");
 }
 
 #[test]

@@ -4,8 +4,18 @@
 mod support;
 
 use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 
+use portstat::collect::{read_lineages, read_local_addresses};
+use portstat::kernel::Host;
+use portstat::model::{Gap, Holder, Lineage, LocalAddresses, LocalRoute};
 use portstat::wire::netlink::framed;
+use portstat::wire::rtnetlink::local_route_message;
+use rustix::fs::fstat;
+use support::holder::Holder as Child;
+use support::namespace::{add_loopback_address, in_namespace};
 use support::portstat::{Collector, Ran, run, run_by};
 use support::recording::{DONE, DiagRow, PROC_HEADING, Recording, done, dump, proc_line};
 use tempfile::TempDir;
@@ -240,15 +250,15 @@ fn a_table_of_any_length_is_recorded_whole() {
     let line = proc_line("0100007F:0050", "00000000:0000", LISTENING, 7);
     let count = (17 << 20) / line.len();
     let table = format!("{PROC_HEADING}{}", line.repeat(count));
-    let unix = "x".repeat(17 << 20);
+    let counters = "x".repeat(17 << 20);
     let from = Recording::empty()
         .with("proc/net/tcp", &table)
-        .with("proc/net/unix", &unix);
+        .with("proc/net/netstat", &counters);
     let (_folder, again, ran) = record(&from, &[]);
     let said = format!("recorded {count} sockets and 0 processes");
     assert!(ran.text().starts_with(&said), "{}", ran.text());
     let read = |name: &str| fs::read_to_string(format!("{again}/{name}")).unwrap();
-    assert!(read("proc/net/tcp") == table && read("proc/net/unix") == unix);
+    assert!(read("proc/net/tcp") == table && read("proc/net/netstat") == counters);
     let (_folder, _, ran) = record(&from, &["--redact"]);
     assert!(ran.text().starts_with(&said), "{}", ran.text());
 }
@@ -316,4 +326,192 @@ fn a_name_of_a_folder_moves_no_cursor() {
         "{:?}",
         ran.text()
     );
+}
+
+// What bind depends on.
+
+/// The addresses of a recording, which must have them all.
+#[track_caller]
+fn addresses(path: &str) -> LocalAddresses {
+    let mut gaps: Vec<Gap> = Vec::new();
+    let host = Host::recorded(Path::new(path)).unwrap();
+    let read = read_local_addresses(&host, &mut gaps);
+    assert_eq!(gaps, []);
+    read
+}
+
+/// The lineage of the holder of a socket in a recording.
+#[track_caller]
+fn lineage(path: &str, holder: Holder) -> Lineage {
+    let host = Host::recorded(Path::new(path)).unwrap();
+    let told = read_lineages(&host, 7, &[holder]);
+    let [(pid, lineage)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*pid, holder.pid);
+    lineage.clone()
+}
+
+/// The local routes and IPv6 addresses of a machine with a network card.
+fn with_card() -> Recording {
+    let route = |network: [u8; 4], prefix| {
+        local_route_message(&LocalRoute {
+            network: Ipv4Addr::from(network),
+            prefix,
+            interface: 2,
+        })
+    };
+    let routes = [
+        route([127, 0, 0, 0], 8),
+        route([192, 0, 2, 7], 32),
+        route([192, 0, 2, 255], 32),
+        done(),
+    ];
+    let lines = "00000000000000000000000000000001 01 80 10 80       lo\n\
+                 20010db8000000000000000000000007 02 40 00 80     eth0\n";
+    let listener = DiagRow {
+        cookie: 1,
+        ..DiagRow::new(LISTEN, "192.0.2.7:80", "0.0.0.0:0")
+    };
+    let other = DiagRow {
+        cookie: 2,
+        ..DiagRow::new(LISTEN, "[2001:db8::7]:80", "[::]:0")
+    };
+    dumped(&[dump(&[listener]), dump(&[other])])
+        .with("rtnl/local.nlmsg", routes.concat())
+        .with("proc/net/if_inet6", lines)
+}
+
+#[test]
+fn a_copy_has_the_addresses_of_the_recording() {
+    let from = with_card();
+    let (_folder, again, ran) = record(&from, &[]);
+    assert!(!ran.stderr.contains("rtnl"), "{}", ran.stderr);
+    assert_eq!(addresses(&again), addresses(from.path()));
+    assert_eq!(addresses(&again).v4.unwrap().len(), 3);
+    for name in ["rtnl/local.nlmsg", "proc/net/if_inet6"] {
+        let read = |path: &str| fs::read(format!("{path}/{name}")).unwrap();
+        // A header of ours around the end of a dump says less.
+        assert_eq!(read(&again).len(), read(from.path()).len(), "{name}");
+    }
+}
+
+#[test]
+fn redacted_addresses_are_local_where_the_real_ones_were() {
+    let (_folder, again, _) = record(&with_card(), &["--redact"]);
+    let LocalAddresses { v4, v6 } = addresses(&again);
+    let document = look(&again, &["-tl", "--json"]).json();
+    let sockets = document["sockets"].as_array().unwrap();
+    let bound = |index: usize| sockets[index]["local"]["addr"].as_str().unwrap();
+    let first: Ipv4Addr = bound(0).parse().unwrap();
+    let second: Ipv6Addr = bound(1).parse().unwrap();
+    assert!(v4.unwrap().iter().any(|route| route.contains(first)));
+    assert!(v6.unwrap().iter().any(|one| one.addr == second));
+    for name in ["rtnl/local.nlmsg", "proc/net/if_inet6", "meta.json"] {
+        let content = fs::read(format!("{again}/{name}")).unwrap();
+        let has = |part: &[u8]| content.windows(part.len()).any(|window| window == part);
+        assert!(
+            !has(&[192, 0, 2]) && !has(b"20010db8") && !has(b"eth0"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn addresses_that_make_no_sense_are_left_out_and_said() {
+    let short = framed(24, 0, 1, &[2; 5]);
+    let other = framed(28, 0, 1, b"192.0.2.7");
+    let from = dumped(&[done(), done()])
+        .with("rtnl/local.nlmsg", [short, other, done()].concat())
+        .with("proc/net/if_inet6", "192.0.2.7\n");
+    let (_folder, again, ran) = record(&from, &["--redact"]);
+    for said in [
+        "rtnl/local.nlmsg: 1 messages that are no routes",
+        "proc/net/if_inet6: 1 lines that are no addresses",
+    ] {
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    let none = LocalAddresses {
+        v4: Some(vec![]),
+        v6: Some(vec![]),
+    };
+    assert_eq!(addresses(&again), none);
+}
+
+fn stat(pid: u32, name: &str, [parent, group, session]: [u32; 3]) -> String {
+    let zeros = "0 ".repeat(13);
+    format!("{pid} ({name}) S {parent} {group} {session} {zeros}1 0 99 4096\n")
+}
+
+#[test]
+fn a_copy_has_whom_the_holders_come_from() {
+    let from = dumped(&[done(), done()])
+        .with_process(10, b"child", &[7])
+        .with("proc/10/stat", stat(10, "child", [11, 12, 13]))
+        .with("proc/10/cmdline", "child\0-secret\0")
+        .with("proc/11/stat", stat(11, "parent", [1, 12, 13]))
+        .with("proc/12/stat", stat(12, "leader", [11, 12, 13]))
+        .with_folder("proc/11/fd")
+        .with_folder("proc/12/fd");
+    let holder = Holder { pid: 10, fd: 3 };
+    let (_folder, again, ran) = record(&from, &[]);
+    assert!(ran.text().starts_with("recorded 0 sockets and 1 processes"));
+    let told = lineage(&again, holder);
+    assert_eq!(told, lineage(from.path(), holder));
+    assert_eq!(told.command_line, [&b"child"[..], b"-secret"]);
+    assert!(told.group_leader_lives && !told.session_leader_lives);
+    assert_eq!(told.serves, None);
+    let parent = told.parent.clone().unwrap();
+    assert_eq!(
+        (&parent.comm[..], parent.session),
+        (&b"parent"[..], Some(13))
+    );
+    // Neither is a process that could not be read.
+    look(&again, &["-tlp"]).exited(0).quietly();
+
+    let (_folder, again, _) = record(&from, &["--redact"]);
+    let redacted = lineage(&again, holder);
+    assert!(redacted.command_line.is_empty());
+    let name = redacted.parent.clone().unwrap().comm;
+    assert!(name.starts_with(b"process-"), "{name:?}");
+    let expected = Lineage {
+        command_line: vec![],
+        parent: Some(portstat::model::Parent {
+            comm: name,
+            ..parent
+        }),
+        ..told
+    };
+    assert_eq!(redacted, expected);
+    look(&again, &["-tlp"]).exited(0).quietly();
+}
+
+#[test]
+fn this_machine_is_recorded_as_it_is() {
+    in_namespace(|| {
+        add_loopback_address(1, Ipv4Addr::new(10, 9, 0, 1));
+        let listener = TcpListener::bind("10.9.0.1:0").unwrap();
+        let child = Child::of(&[listener.as_fd()]);
+        let holder = Holder {
+            pid: child.pid(),
+            fd: listener.as_raw_fd().try_into().unwrap(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recording");
+        let path = path.to_str().unwrap();
+        run(&["record", path]).exited(0);
+        let mut gaps = Vec::new();
+        let live = read_local_addresses(&Host::Live, &mut gaps);
+        assert_eq!(addresses(path), live);
+        let inode = fstat(&listener).unwrap().st_ino;
+        let told = read_lineages(&Host::Live, inode, &[holder]);
+        let (_, live) = told.into_iter().next().unwrap();
+        let unserved = Lineage {
+            serves: None,
+            close_on_exec: None,
+            runs_as_parent: None,
+            ..live
+        };
+        assert_eq!(lineage(path, holder), unserved);
+    });
 }

@@ -61,6 +61,27 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Those that list sockets beyond TCP and UDP, over the one host that has any.
+const BEYOND_IP: &[(&str, &[&str])] = &[
+    ("beyond-ip-plain", &["-xw0pem", "--netlink"]),
+    ("beyond-ip-numeric", &["-xw0anOem", "--netlink"]),
+    (
+        "beyond-ip-table",
+        &["-xw0pea", "--netlink", "--format=table"],
+    ),
+    ("beyond-ip-json", &["-xw0peam", "--netlink", "--json"]),
+    ("beyond-ip-csv", &["-xw0pea", "--netlink", "--format=csv"]),
+    (
+        "beyond-ip-columns",
+        &[
+            "-xa",
+            "--columns=kind,path,process,peer_path,peer_process",
+            "--sort=path",
+        ],
+    ),
+    ("beyond-ip-summary", &["-sxw0", "--netlink"]),
+];
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
@@ -115,7 +136,11 @@ fn every_command_over_every_host() {
     assert!(hosts.len() >= 6, "{hosts:?}");
     for host in &hosts {
         let from = fixtures().join("hosts").join(host);
-        for (name, arguments) in COMMANDS {
+        let beyond_ip = match &host[..] {
+            "unix" => BEYOND_IP,
+            _ => &[],
+        };
+        for (name, arguments) in COMMANDS.iter().chain(beyond_ip) {
             check_golden(host, name, &told(&portstat(&from, arguments, None)));
             let by_proc = portstat(&from, arguments, Some("proc"));
             check_golden(host, &format!("{name}.proc"), &told(&by_proc));
@@ -149,7 +174,10 @@ fn a_recording_of_a_recording_is_the_same_again() {
         let again = folder.path().join("again");
         let recorded = portstat(&from, &["record", again.to_str().unwrap()], None);
         assert!(recorded.status.success(), "{}", told(&recorded));
-        for arguments in [&["-tuanpoe"][..], &["--json", "-tuap"], &["-s"]] {
+        let beyond_ip = ["-xw0pema", "--netlink", "--json"];
+        let mut commands = vec![&["-tuanpoe"][..], &["--json", "-tuap"], &["-s"]];
+        commands.extend((host == "unix").then_some(&beyond_ip[..]));
+        for arguments in commands {
             assert_eq!(
                 told(&portstat(&again, arguments, None)),
                 told(&portstat(&from, arguments, None)),

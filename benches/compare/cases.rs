@@ -11,6 +11,8 @@ pub enum Contents {
     ManyProcesses,
     /// Many processes with sockets only, all of them listening.
     ManyListeners,
+    /// Many network namespaces, with a process and some sockets in each.
+    ManyNamespaces,
 }
 
 /// Commands that answer the same question, compared with each other.
@@ -20,7 +22,8 @@ pub struct Case {
     pub contents: Contents,
     /// Command lines, words separated by spaces; those of one list are run in
     /// turn. `portstat` stands for the one under test, and `floor` for a dump
-    /// with no more work than the kernel's part.
+    /// with no more work than the kernel's part; `floor all` for one in every
+    /// network namespace.
     pub comparisons: &'static [&'static [&'static str]],
 }
 
@@ -82,6 +85,21 @@ pub const CASES: &[Case] = &[
         comparisons: &[&["portstat -tan", "ss -tan", "floor"]],
     },
     Case {
+        name: "filter",
+        about: "a few connections among all sockets, by port and address, which the kernel picks",
+        contents: Contents::AsAsked,
+        comparisons: &[
+            &[
+                "portstat -tn dport = :443 and dst 127.0.1.7",
+                "ss -tn dport = :443 and dst 127.0.1.7",
+            ],
+            &[
+                "portstat -tn dport = :8000 and dst 127.1.2.1",
+                "ss -tn dport = :8000 and dst 127.1.2.1",
+            ],
+        ],
+    },
+    Case {
         name: "ephemeral",
         about: "how full the pools of ports are, next to the kernel's part alone",
         contents: Contents::AsAsked,
@@ -107,6 +125,18 @@ pub const CASES: &[Case] = &[
             "ss -tlnp",
             "netstat -tlnp",
             "lsof -wnP -iTCP -sTCP:LISTEN",
+        ]],
+    },
+    Case {
+        name: "namespaces",
+        about: "the sockets of 50 network namespaces, next to the dumps of each alone",
+        contents: Contents::ManyNamespaces,
+        comparisons: &[&[
+            "portstat -N all -tan",
+            "portstat -N all -tln",
+            "portstat -N all -tanp",
+            "portstat -N all ephemeral --json",
+            "floor all",
         ]],
     },
 ];

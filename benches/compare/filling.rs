@@ -36,6 +36,15 @@ impl Listening {
     }
 }
 
+/// Where a process makes its sockets.
+#[derive(Clone, Copy)]
+pub enum Room {
+    /// In this network namespace, with all others.
+    Shared,
+    /// In a network namespace of its own.
+    Apart,
+}
+
 /// Processes holding sockets, which end when this is dropped.
 pub struct Filling {
     fillers: Vec<Child>,
@@ -70,6 +79,7 @@ impl Filling {
         sockets: u32,
         listening: Listening,
         files: u32,
+        room: Room,
     ) -> Result<Self, Box<dyn Error>> {
         let started = Instant::now();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -94,7 +104,10 @@ impl Filling {
         for index in 0..count {
             let share = sockets / count + u32::from(index < sockets % count);
             let mut filler = Command::new(env::current_exe()?)
-                .arg(crate::FILL)
+                .arg(match room {
+                    Room::Shared => crate::FILL,
+                    Room::Apart => crate::FILL_APART,
+                })
                 .args([index, share, listening.among(share), files].map(|n| n.to_string()))
                 .stdin(stdin.try_clone()?)
                 .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::{Endpoint, Protocol, Socket, State};
 
@@ -41,13 +42,21 @@ impl Group {
 }
 
 /// The order of rows in which a person finds one: servers by port, connections by address.
+/// Those without ports stay as they come.
 pub fn reading_order(socket: &Socket) -> (u16, Endpoint, Endpoint, Protocol) {
+    const NOWHERE: Endpoint = Endpoint {
+        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        port: 0,
+    };
+    let Some(ends) = socket.inet() else {
+        return (0, NOWHERE, NOWHERE, socket.protocol);
+    };
     let port = if socket.is_listening() {
-        socket.local.port
+        ends.local.port
     } else {
         0
     };
-    (port, socket.local, socket.peer, socket.protocol)
+    (port, ends.local, ends.peer, socket.protocol)
 }
 
 /// How many sockets are in each group.

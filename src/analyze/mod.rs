@@ -5,6 +5,7 @@
 mod ephemeral;
 mod group;
 mod summary;
+pub mod why;
 
 pub use ephemeral::{
     Advice, Ask, Ephemeral, EphemeralSettings, Exposed, Findings, OwnerShare, Pool, PoolKey,

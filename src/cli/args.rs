@@ -2,12 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::ephemeral::EphemeralArgs;
-use crate::render::{Column, UnknownColumn};
+use super::global::GlobalArgs;
+use super::list::ListArgs;
+use super::why::WhyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,17 +19,22 @@ Examples:
   portstat -t state time-wait   connections waiting out their end
   portstat -q -tl sport = :80   exit 0 when something listens on port 80, else 1
   portstat -tlnp --json         the same for a program
+  portstat -xap                 every unix socket with its processes
+  portstat -N all -tlnp         the listeners of every network namespace
   portstat ephemeral            whether ephemeral ports are running out
+  portstat why 8080             whether a server could listen there; if not, why
   portstat record DIR           keep what is there now …
   portstat --from DIR -tanp     … and look at it later, anywhere
 
 Without -a or -l, connected sockets are shown. A filter is ss's: state NAME, exclude NAME,
-sport, dport, src, dst with = != < <= > >=, and, or, not, parentheses.
+sport, dport, src, dst, dev, fwmark, cgroup, autobound with = != < <= > >=, and, or, not,
+parentheses; and pid, comm, user, uid, unit, container, inode, netns.
 
 Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
 CAP_DAC_READ_SEARCH.
 Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 it could not be done;
-of ephemeral 0 ok, 1 warning, 2 critical, 3 unknown.
+of ephemeral 0 ok, 1 warning, 2 critical, 3 unknown;
+of why 0 it would succeed, 1 it would fail, 3 that cannot be told.
 
 See portstat(1).";
 
@@ -85,7 +91,7 @@ fn with_intervals(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     written
 }
 
-/// Splits a word behind the flag of the interval, `-tnc5`. No other short flag has a value.
+/// Splits a word behind the flag of the interval, `-tnc5`.
 fn split_interval(word: &str) -> Option<(&str, &str)> {
     if word == "--continuous" {
         return Some((word, ""));
@@ -94,9 +100,10 @@ fn split_interval(word: &str) -> Option<(&str, &str)> {
         .strip_prefix('-')
         .filter(|flags| !flags.starts_with('-'))?;
     let before = bundle.find('c')?;
+    // What follows -N names a network namespace, and what follows -f a family.
     let flags_only = bundle[..before]
         .bytes()
-        .all(|flag| flag.is_ascii_alphanumeric());
+        .all(|flag| flag.is_ascii_alphanumeric() && !matches!(flag, b'f' | b'N'));
     flags_only.then(|| word.split_at(before + 2))
 }
 
@@ -110,116 +117,13 @@ fn joined(flag: &str, number: &OsStr) -> OsString {
     word
 }
 
-/// What every command takes.
-#[derive(Clone, Debug, PartialEq, clap::Args)]
-pub struct GlobalArgs {
-    /// How to print: table on a terminal and plain elsewhere, unless told
-    #[arg(long, global = true, value_enum, default_value_t = FormatArg::Auto, value_name = "FORMAT")]
-    pub format: FormatArg,
-    /// The same as --format json
-    #[arg(long, global = true, conflicts_with = "format")]
-    pub json: bool,
-    /// When to colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
-    pub color: ColorArg,
-    /// Look at a recording instead of this machine: a folder made by `portstat record`, a file
-    /// made by `ss -D`, or a copy of /proc
-    #[arg(long, global = true, value_name = "DIR")]
-    pub from: Option<PathBuf>,
-}
-
-/// What the listing takes. Names are those of ss.
-#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
-pub struct ListArgs {
-    /// TCP sockets
-    #[arg(short = 't', long)]
-    pub tcp: bool,
-    /// UDP sockets
-    #[arg(short = 'u', long)]
-    pub udp: bool,
-    /// IPv4 sockets only
-    #[arg(short = '4', long)]
-    pub ipv4: bool,
-    /// IPv6 sockets only
-    #[arg(short = '6', long)]
-    pub ipv6: bool,
-    /// Listening sockets (UDP: without a peer)
-    #[arg(short = 'l', long)]
-    pub listening: bool,
-    /// Sockets in every state
-    #[arg(short = 'a', long)]
-    pub all: bool,
-    /// Sockets bound to a port but neither listening nor connected
-    #[arg(short = 'B', long)]
-    pub bound_inactive: bool,
-    /// Numbers rather than names of ports
-    #[arg(short = 'n', long)]
-    pub numeric: bool,
-    /// Names of hosts, waiting at most two seconds for all of them
-    #[arg(short = 'r', long)]
-    pub resolve: bool,
-    /// Processes that hold the sockets
-    #[arg(short = 'p', long)]
-    pub processes: bool,
-    /// Details: timers, uid, inode, cookie, cgroup, v6only, shut down directions
-    #[arg(short = 'e', long)]
-    pub extended: bool,
-    /// Timers
-    #[arg(short = 'o', long)]
-    pub options: bool,
-    /// Memory: used, limits, drops
-    #[arg(short = 'm', long)]
-    pub memory: bool,
-    /// TCP's own account: round trips, windows, retransmissions, congestion control
-    #[arg(short = 'i', long)]
-    pub info: bool,
-    /// Type of service and traffic class
-    #[arg(long)]
-    pub tos: bool,
-    /// Counts per protocol, family and state instead of a list
-    #[arg(short = 's', long)]
-    pub summary: bool,
-    /// No header
-    #[arg(short = 'H', long)]
-    pub no_header: bool,
-    /// All details of a socket on its line
-    #[arg(short = 'O', long)]
-    pub oneline: bool,
-    /// Repeat every SECS seconds (1 unless told), also as `-c SECS` and `-cSECS`
-    #[arg(
-        short = 'c',
-        long,
-        value_name = "SECS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "1"
-    )]
-    pub continuous: Option<Seconds>,
-    /// Print nothing: exit 0 when anything matches, else 1
-    #[arg(short = 'q', long)]
-    pub quiet: bool,
-    /// These columns, in table, plain and csv: see portstat(1)
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
-    pub columns: Vec<Column>,
-    /// Sort by a column; -COLUMN for the reverse
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub sort: Option<SortBy>,
-    /// Accepted for netstat's sake: nothing is ever cut
-    #[arg(short = 'W', long)]
-    pub wide: bool,
-    /// Say how owners were found, where it was not by the fastest way
-    #[arg(short = 'v', long)]
-    pub verbose: bool,
-    /// Which sockets, in the language of ss
-    #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
-}
-
 /// Commands other than the listing.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum Command {
     /// Tell whether ephemeral ports are running out, where, and because of whom
     Ephemeral(EphemeralArgs),
+    /// Tell whether a bind (or connect) would succeed; if not, what blocks it and how to fix it
+    Why(WhyArgs),
     /// Save what is read of this machine, for --from
     Record(RecordArgs),
     /// Print completions for a shell
@@ -228,6 +132,16 @@ pub enum Command {
         #[arg(value_enum)]
         shell: ShellArg,
     },
+}
+
+impl Command {
+    /// Whether it prints a report, in formats of its own.
+    pub(super) const fn reports(&self) -> bool {
+        match self {
+            Command::Ephemeral(_) | Command::Why(_) => true,
+            Command::Record(_) | Command::Completions { .. } => false,
+        }
+    }
 }
 
 /// What `record` takes.
@@ -256,40 +170,6 @@ pub fn means_plugin(args: &[OsString]) -> bool {
             .any(|pair| pair[0] == "--format" && pair[1] == "nagios")
 }
 
-/// `--format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// Table on a terminal, plain elsewhere
-    Auto,
-    /// Groups and aligned columns, for people
-    Table,
-    /// The layout of ss, for scripts
-    Plain,
-    /// One document
-    Json,
-    /// An object a line
-    Jsonl,
-    /// RFC 4180
-    Csv,
-    /// Report for people, of `ephemeral`
-    Human,
-    /// Line with performance data, of `ephemeral`
-    Nagios,
-    /// Metrics, of `ephemeral`
-    Prometheus,
-}
-
-/// `--color`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorArg {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
 /// Shells that can be completed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ShellArg {
@@ -301,56 +181,11 @@ pub enum ShellArg {
     Fish,
 }
 
-/// A number of seconds to wait: more than none, at most a day.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seconds(f64);
-
-impl Seconds {
-    /// As a duration.
-    pub fn duration(self) -> std::time::Duration {
-        std::time::Duration::from_secs_f64(self.0)
-    }
-}
-
-impl FromStr for Seconds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Seconds, String> {
-        text.parse()
-            .ok()
-            .filter(|seconds| (0.01..=86_400.0).contains(seconds))
-            .map(Seconds)
-            .ok_or_else(|| "expected a number of seconds from 0.01 to 86400".to_owned())
-    }
-}
-
-/// What to sort by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SortBy {
-    /// The column.
-    pub column: Column,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl FromStr for SortBy {
-    type Err = UnknownColumn;
-
-    fn from_str(text: &str) -> Result<SortBy, UnknownColumn> {
-        let (name, descending) = match text.strip_prefix('-') {
-            Some(name) => (name, true),
-            None => (text, false),
-        };
-        Ok(SortBy {
-            column: name.parse()?,
-            descending,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::global::Seconds;
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_definition_is_sound() {
@@ -372,7 +207,8 @@ mod tests {
     fn check_interval(words: &str, seconds: Option<f64>, filter: &str) {
         let words = ["portstat"].into_iter().chain(words.split(' '));
         let args = Args::read(words.map(OsString::from)).unwrap();
-        assert_eq!(args.list.continuous, seconds.map(Seconds));
+        let asked = args.list.continuous.map(Seconds::duration);
+        assert_eq!(asked, seconds.map(Duration::from_secs_f64));
         assert_eq!(args.list.filter.join(" "), filter);
     }
 
@@ -392,5 +228,9 @@ mod tests {
         check_interval("--sort -cookie -c 2", Some(2.0), "");
         check_interval("-tn sport = 5", None, "sport = 5");
         check_interval("-tn -- -c 5", None, "-c 5");
+        check_interval("-nf unix -c 2", Some(2.0), "");
+        check_interval("-tNabc5", None, "");
+        check_interval("-tcNabc5", Some(1.0), "");
+        check_interval("-tNc -c 5", Some(5.0), "");
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::args::{FormatArg, GlobalArgs, Seconds};
-use super::plan::{Output, UsageError};
+use super::global::{FormatArg, GlobalArgs, Netns, Seconds};
+use super::output::{Output, UsageError};
 use crate::analyze::{Ask, Thresholds};
 
 const EXAMPLES: &str = "\
@@ -167,13 +167,8 @@ impl EphemeralPlan {
             "--warn",
             "a --crit that is not higher",
         ))?;
-        if global.from.is_some() {
-            if args.sample.is_some() {
-                return Err(UsageError::Conflict("--sample", "--from"));
-            }
-            if args.probe {
-                return Err(UsageError::Conflict("--probe", "--from"));
-            }
+        if let Some((one, other)) = contradiction(&args, global) {
+            return Err(UsageError::Conflict(one, other));
         }
         if args.state_file.is_some() {
             // Silence would be taken for a broken plugin, and for series that have ended.
@@ -212,10 +207,27 @@ impl EphemeralPlan {
     }
 }
 
+/// What cannot be asked of what is looked at.
+fn contradiction(
+    args: &EphemeralArgs,
+    global: &GlobalArgs,
+) -> Option<(&'static str, &'static str)> {
+    let is_recorded = global.from.is_some();
+    if is_recorded && args.sample.is_some() {
+        return Some(("--sample", "--from"));
+    }
+    if is_recorded && args.probe {
+        return Some(("--probe", "--from"));
+    }
+    let is_everywhere = Netns::new(global.netns.as_ref()) == Netns::All;
+    (args.probe && is_everywhere).then_some(("--probe", "-N all"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Args;
-    use super::super::plan::{Environment, Job, Plan};
+    use super::super::output::Environment;
+    use super::super::plan::{Job, Plan};
     use super::*;
     use clap::Parser;
 
@@ -240,6 +252,7 @@ mod tests {
             &["--format=csv"],
             &["--sample=1", "--from=x"],
             &["--probe", "--from=x"],
+            &["--probe", "-Nall"],
             &["--state-file=x", "--format=nagios"],
             &["--state-file=x", "--format=prometheus"],
             &["--src=127.0.0.1", "--dst=[::1]:80"],

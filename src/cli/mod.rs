@@ -1,10 +1,24 @@
-//! The command line: what is accepted ([`args`]), and what it comes to on this terminal and in
-//! this environment ([`plan`]).
+//! The command line: what is accepted ([`args`], and a file for each command), and what it comes
+//! to on this terminal and in this environment ([`plan`]).
+//!
+//! Imports go one way: [`global`] and [`output`] know nothing of commands, a command's file knows
+//! those two, [`args`] and [`plan`] know all.
 
 pub mod args;
 pub mod ephemeral;
+pub mod global;
+pub mod list;
+mod needs;
+pub mod output;
 pub mod plan;
+pub mod target;
+pub mod why;
 
 pub use args::{Args, Command, means_ephemeral, means_plugin};
 pub use ephemeral::{EphemeralPlan, ReportFormat};
-pub use plan::{Environment, Format, ListPlan, Output, Plan, UsageError};
+pub use global::Netns;
+pub use list::ListPlan;
+pub use output::{Environment, Format, Output, UsageError};
+pub use plan::{Job, Plan};
+pub use target::{PortName, Target, TargetError};
+pub use why::{Asked, WhyFormat, WhyPlan};

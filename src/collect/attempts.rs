@@ -36,23 +36,40 @@ pub(super) const fn cut(heard: bool) -> &'static str {
     }
 }
 
-/// Makes attempts until one is good, or has failed for good. The program of the first is let go
-/// when the kernel does not know an operation of it; the filter is applied here all the same.
+/// Why the kernel did not answer, in words.
+pub(super) fn refusal(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        // Nobody in the kernel answers for such sockets.
+        Some(libc::ENOENT) => "the kernel has no sock_diag module for them".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Makes attempts until one is good, or has failed for good. Of the programs the first is tried
+/// first, and let go with all attempts still to come when the kernel refuses it; behind the last
+/// one comes none at all, as the filter is applied here all the same.
 pub(super) fn attempts<E>(
-    mut program: Vec<u8>,
+    programs: Vec<Vec<u8>>,
     mut attempt: impl FnMut(&[u8]) -> Result<io::Result<End>, E>,
 ) -> Result<io::Result<End>, E> {
+    let mut programs = programs.into_iter();
+    let mut program = programs.next().unwrap_or_default();
     let mut left = MOST_ATTEMPTS;
     loop {
         let ended = attempt(&program)?;
-        left -= 1;
         match &ended {
-            _ if left == 0 => return Ok(ended),
+            Err(error) if is_refusal(error) && !program.is_empty() => {
+                program = programs.next().unwrap_or_default();
+                continue;
+            }
             Ok(End::Interrupted | End::Cut { .. }) => {}
             // The kernel ran out of memory for an answer: what it lost can be had again.
             Err(error) if is_passing(error) => {}
-            Err(error) if is_refusal(error) && !program.is_empty() => program.clear(),
             Ok(End::Complete | End::Enough) | Err(_) => return Ok(ended),
+        }
+        left -= 1;
+        if left == 0 {
+            return Ok(ended);
         }
     }
 }
@@ -64,8 +81,13 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error may be about the program: an operation that the kernel does not know, or that
+/// it does not do for us.
 fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPERM)
+    )
 }
 
 /// Follows one dump to its end. `take` gets each chunk, and an [`Ending`] that is to
@@ -125,16 +147,16 @@ impl Ending {
                 }
                 Message::Done(_) => self.done = true,
                 Message::Overrun => self.interrupted = true,
-                Message::Error(_) | Message::Other => {}
+                Message::Error(_) | Message::Route(_) | Message::Other => {}
             }
         }
     }
 
-    const fn is_over(&self) -> bool {
+    pub(super) const fn is_over(&self) -> bool {
         self.done || self.error.is_some()
     }
 
-    fn judge(self) -> io::Result<End> {
+    pub(super) fn judge(self) -> io::Result<End> {
         match self.error {
             Some(error) => Err(error),
             None if !self.done => Ok(End::Cut { heard: self.heard }),

@@ -3,23 +3,42 @@
 //! Rows are handed on in batches as they come, so that a listing of a million sockets needs no
 //! more memory than one of ten. What was not seen comes back as gaps.
 
+mod addresses;
 mod attempts;
+mod bad;
 mod batch;
+mod bind;
 mod cookies;
+mod everywhere;
 mod families;
+mod lineage;
 mod names;
+mod namespaces;
+mod neighbours;
 mod netlink;
 mod proc_net;
 mod raw;
+mod raw_addresses;
 mod recorded;
 mod rows;
+mod unix_names;
 
 use std::io;
 
+pub use addresses::{V6_ADDRESSES, read_local_addresses, read_route};
 pub use batch::{Batch, Flow, Receiver};
-pub use names::{read_process, resolver, user_name};
+pub use bind::{
+    BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings, read_flags,
+};
+pub use lineage::{Lineages, read_lineages};
+pub use names::{addresses, host_addresses, read_process, resolver, user_id, user_name};
+pub use namespaces::{find_everywhere, namespaces};
+pub use neighbours::{Neighbour, Neighbours, read_neighbours};
 pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
+pub use raw_addresses::{copy_local_routes, copy_v6_addresses};
+pub use unix_names::UnixNames;
 
+use everywhere::collect_everywhere;
 use netlink::Outcome;
 
 use crate::filter::Expression;
@@ -90,6 +109,18 @@ pub fn collect(
     request: &Request,
     receiver: &mut impl Receiver,
 ) -> Result<Report, CollectError> {
+    match host {
+        Host::Everywhere(everywhere) => collect_everywhere(everywhere, request, receiver),
+        _ => collect_here(host, request, receiver),
+    }
+}
+
+/// Reads what is asked for of one network namespace.
+fn collect_here(
+    host: &Host,
+    request: &Request,
+    receiver: &mut impl Receiver,
+) -> Result<Report, CollectError> {
     let mut report = Report::default();
     for walk in walks(host, request) {
         receiver.begin();
@@ -137,7 +168,7 @@ impl Walk {
     fn tables(self) -> Vec<Table> {
         match self {
             Walk::One(table) => vec![table],
-            Walk::Tcp => Family::ALL
+            Walk::Tcp => Family::IP
                 .map(|family| Table {
                     protocol: Protocol::Tcp,
                     family,

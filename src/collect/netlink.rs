@@ -2,14 +2,14 @@
 
 use std::io;
 
-use super::attempts::{End, INTERRUPTED, attempts, cut, follow};
+use super::attempts::{End, INTERRUPTED, attempts, cut, follow, refusal};
 use super::batch::{Flow, Receiver};
 use super::rows::Rows;
 use super::{Request, Walk};
+use crate::filter::{Expression, Fate, Test};
 use crate::kernel::{AdminDetails, Dump, Host};
-use crate::model::Gap;
-use crate::wire::bytecode;
-use crate::wire::inet_diag;
+use crate::model::{Gap, Protocol};
+use crate::wire::{bytecode, diag, inet_diag};
 
 /// How reading a table went.
 #[derive(Debug, PartialEq)]
@@ -59,53 +59,103 @@ fn read_dumps(
     walk: Walk,
     receiver: &mut impl Receiver,
 ) -> io::Result<Outcome> {
-    let program = request
-        .condition
-        .as_ref()
-        .and_then(bytecode::compile)
-        .unwrap_or_default();
+    let takes_program = diag::takes_program(walk.protocol());
+    let condition = request.condition.as_ref().filter(|_| takes_program);
     let mut rows = Rows::new(request, walk);
-    let ended = attempts(program, |program| {
-        rows.begin_again();
-        let dump = match open(&message(request, walk, program)) {
-            Ok(dump) => dump,
-            Err(error) => return Ok(Err(error)),
-        };
-        follow(dump, |chunk, ending| {
-            ending.hear(chunk, |row, place| rows.add(row, place));
-            rows.hand_on(receiver)
-        })
-    })?;
-    let count = rows.handed_on();
-    let mut gaps = rows.gaps(name);
-    Ok(match ended {
-        Ok(End::Complete) => Outcome::Read {
-            flow: Flow::More,
-            gaps,
-        },
-        Ok(End::Enough) => Outcome::Read {
-            flow: Flow::Enough,
-            gaps,
-        },
-        // Each attempt added what the ones before it missed; /proc would be no better.
-        Ok(End::Interrupted) => {
-            gaps.push(Gap::Broken {
-                tables: walk.tables(),
-                rows: count,
-                reason: INTERRUPTED.to_owned(),
-            });
-            Outcome::Read {
-                flow: Flow::More,
-                gaps,
+    let (mut denied, mut interrupted) = (false, false);
+    let (mut ended, mut gaps) = (Ok(End::Complete), Vec::new());
+    for part in parts(condition) {
+        ended = attempts(part.programs, |program| {
+            rows.begin_again();
+            rows.autobound = part.autobound.filter(|_| !program.is_empty());
+            let dump = match open(&message(request, walk, program)) {
+                Ok(dump) => dump,
+                Err(error) => return Ok(Err(error)),
+            };
+            if walk.protocol() == Protocol::Netlink {
+                rows.leave_out(dump.port_id());
             }
+            let ended = follow(dump, |chunk, ending| {
+                ending.hear(chunk, |row, place| rows.add(row, place));
+                rows.hand_on(receiver)
+            })?;
+            denied |= !program.is_empty() && ended.as_ref().is_err_and(is_denial);
+            Ok::<_, io::Error>(ended)
+        })?;
+        gaps.extend(rows.gaps(name));
+        match ended {
+            Ok(End::Complete) => {}
+            Ok(End::Interrupted) => interrupted = true,
+            _ => break,
         }
-        Ok(End::Cut { heard }) => failed(count, cut(heard).to_owned(), gaps),
-        Err(error) => failed(count, error.to_string(), gaps),
-    })
+    }
+    if denied {
+        gaps.push(Gap::Untold {
+            what: "marks",
+            reason: "the kernel tells them only to those with CAP_NET_ADMIN",
+        });
+    }
+    // Each attempt added what the ones before it missed; /proc would be no better.
+    if interrupted {
+        gaps.push(Gap::Broken {
+            tables: walk.tables(),
+            rows: rows.handed_on(),
+            reason: INTERRUPTED.to_owned(),
+        });
+    }
+    let flow = match ended {
+        Ok(End::Complete | End::Interrupted) => Flow::More,
+        Ok(End::Enough) => Flow::Enough,
+        Ok(End::Cut { heard }) => return Ok(failed(&rows, cut(heard).to_owned(), gaps)),
+        Err(error) => return Ok(failed(&rows, refusal(&error), gaps)),
+    };
+    Ok(Outcome::Read { flow, gaps })
 }
 
-fn failed(rows: u64, reason: String, gaps: Vec<Gap>) -> Outcome {
-    match rows {
+/// One of the dumps that together tell all of a condition.
+struct Part {
+    /// The programs to try.
+    programs: Vec<Vec<u8>>,
+    /// Whether the kernel chose the ports of the sockets in it, where that is asked for.
+    autobound: Option<bool>,
+}
+
+/// The dumps that a condition takes. No row tells whether the kernel chose the port, but a program
+/// can ask: so these sockets are dumped apart from the others, unless only one kind is wanted.
+fn parts(condition: Option<&Expression>) -> Vec<Part> {
+    let is_autobound = |test: &Test| matches!(test, Test::Autobound(_));
+    let part = |condition: &Expression, autobound| Part {
+        programs: bytecode::programs(condition),
+        autobound,
+    };
+    let Some(condition) = condition else {
+        return vec![part(&Expression::constant(true), None)];
+    };
+    let Some(autobound) = condition.find(&is_autobound) else {
+        return vec![part(condition, None)];
+    };
+    let kinds = [true, false].into_iter().filter_map(|chosen| {
+        let rest = condition.weakened(&|test| match is_autobound(test) {
+            true => Fate::Is(chosen),
+            false => Fate::Stays,
+        });
+        let mut kind = Expression::Test(autobound.clone());
+        if !chosen {
+            kind = Expression::Not(Box::new(kind));
+        }
+        let wanted = rest.as_constant() != Some(false);
+        wanted.then(|| part(&Expression::And(vec![kind, rest]), Some(chosen)))
+    });
+    kinds.collect()
+}
+
+/// Whether an error says that we may not ask for that: of all operations only for marks.
+fn is_denial(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EPERM)
+}
+
+fn failed(rows: &Rows<'_>, reason: String, gaps: Vec<Gap>) -> Outcome {
+    match rows.handed_on() {
         0 => Outcome::Refused(reason),
         rows => Outcome::Broken { rows, reason, gaps },
     }
@@ -116,247 +166,10 @@ fn message(request: &Request, walk: Walk, program: &[u8]) -> Vec<u8> {
         states, details, ..
     } = *request;
     match walk {
-        Walk::One(table) => inet_diag::dump_request(table, states, details, program),
+        Walk::One(table) => diag::dump_request(table, states, details, program),
         Walk::Tcp => inet_diag::tcp_request(states, details, program),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::attempts::MOST_ATTEMPTS;
-    use super::super::{Batch, Method};
-    use super::*;
-    use crate::filter;
-    use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
-    use crate::wire::netlink::framed;
-    use std::cell::RefCell;
-    use std::collections::VecDeque;
-
-    const TABLE: Table = Table {
-        protocol: Protocol::Tcp,
-        family: Family::V4,
-    };
-
-    /// What a dump of the kernel consists of.
-    type Chunks = Vec<io::Result<Vec<u8>>>;
-
-    fn row(cookie: u8, flags: u16) -> Vec<u8> {
-        let mut row = [0; inet_diag::ROW_LEN];
-        (row[0], row[1], row[44]) = (2, 1, cookie);
-        framed(20, flags, 1, &row)
-    }
-
-    fn end(errno: i32) -> Vec<u8> {
-        framed(3, 0, 1, &errno.to_ne_bytes())
-    }
-
-    fn refusal(errno: i32) -> Chunks {
-        vec![Ok(framed(2, 0, 1, &(-errno).to_ne_bytes()))]
-    }
-
-    fn rows(cookies: &[u8]) -> Vec<u8> {
-        cookies.iter().flat_map(|&cookie| row(cookie, 0)).collect()
-    }
-
-    /// A dump of these cookies in one chunk, and its end in another.
-    fn whole(cookies: &[u8]) -> Chunks {
-        vec![Ok(rows(cookies)), Ok(end(0))]
-    }
-
-    /// Keeps cookies.
-    #[derive(Default)]
-    struct Kept {
-        cookies: Vec<u64>,
-        enough: usize,
-    }
-
-    impl Receiver for Kept {
-        fn begin(&mut self) {}
-
-        fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
-            self.cookies
-                .extend(batch.sockets.iter().map(|socket| socket.cookie));
-            Ok(match self.cookies.len() == self.enough {
-                true => Flow::Enough,
-                false => Flow::More,
-            })
-        }
-
-        fn take_back(&mut self) -> bool {
-            self.cookies.clear();
-            true
-        }
-    }
-
-    fn request() -> Request {
-        Request {
-            tables: vec![TABLE],
-            states: StateSet::ALL,
-            details: DetailSet::NONE,
-            method: Method::Auto,
-            condition: None,
-        }
-    }
-
-    /// Reads of a kernel that answers one request after another with these dumps; returns how many
-    /// are left, too.
-    fn read_script(request: &Request, kept: &mut Kept, dumps: Vec<Chunks>) -> (Outcome, usize) {
-        let dumps = RefCell::new(VecDeque::from(dumps));
-        let open = |_: &[u8]| Ok(Dump::scripted(dumps.borrow_mut().pop_front().unwrap()));
-        let outcome = read_dumps("dump", open, request, Walk::One(TABLE), kept).unwrap();
-        (outcome, dumps.into_inner().len())
-    }
-
-    /// Insists on an outcome, on the cookies that were taken, and on having asked for each dump.
-    #[track_caller]
-    fn check(dumps: Vec<Chunks>, cookies: &[u64], expected: &Outcome) {
-        let mut kept = Kept::default();
-        let (outcome, left) = read_script(&request(), &mut kept, dumps);
-        assert_eq!(&outcome, expected);
-        assert_eq!((&kept.cookies[..], left), (cookies, 0));
-    }
-
-    fn read_whole(gaps: Vec<Gap>) -> Outcome {
-        Outcome::Read {
-            flow: Flow::More,
-            gaps,
-        }
-    }
-
-    fn broken(rows: u64, reason: &str) -> Outcome {
-        Outcome::Broken {
-            rows,
-            reason: reason.to_owned(),
-            gaps: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_whole_dump_is_asked_for_once() {
-        check(vec![whole(&[1, 2, 2])], &[1, 2], &read_whole(vec![]));
-        check(vec![whole(&[])], &[], &read_whole(vec![]));
-    }
-
-    #[test]
-    fn what_an_interrupted_dump_missed_is_had_from_the_next() {
-        let interrupted = vec![Ok([row(1, 0), row(2, 0x10)].concat()), Ok(end(0))];
-        check(
-            vec![interrupted, whole(&[2, 3, 1])],
-            &[1, 2, 3],
-            &read_whole(vec![]),
-        );
-    }
-
-    #[test]
-    fn a_dump_that_is_interrupted_each_time_is_said_to_be() {
-        let gap = Gap::Broken {
-            tables: vec![TABLE],
-            rows: 1,
-            reason: INTERRUPTED.to_owned(),
-        };
-        let dumps = (0..MOST_ATTEMPTS).map(|_| vec![Ok(row(1, 0x10)), Ok(end(0))]);
-        check(dumps.collect(), &[1], &read_whole(vec![gap]));
-    }
-
-    #[test]
-    fn a_kernel_that_never_answers_is_no_machine_without_sockets() {
-        let refused = |reason: &str| Outcome::Refused(reason.to_owned());
-        let never = |chunks: fn() -> Chunks| (0..MOST_ATTEMPTS).map(|_| chunks()).collect();
-        check(never(Vec::new), &[], &refused("no answer"));
-        let noise = || vec![Ok(framed(1, 0, 1, &[]))];
-        let unended = "the kernel never ended the dump";
-        check(never(noise), &[], &refused(unended));
-        check(never(|| vec![Ok(row(1, 0))]), &[1], &broken(1, unended));
-    }
-
-    #[test]
-    fn a_dump_without_an_end_is_begun_again() {
-        check(
-            vec![vec![Ok(rows(&[1]))], whole(&[1, 2])],
-            &[1, 2],
-            &read_whole(vec![]),
-        );
-    }
-
-    #[test]
-    fn want_of_memory_passes() {
-        let enobufs = || Err(io::Error::from_raw_os_error(libc::ENOBUFS));
-        check(
-            vec![
-                vec![Ok(rows(&[1])), enobufs()],
-                vec![Ok([rows(&[2]), end(-libc::ENOMEM)].concat())],
-                whole(&[1, 2, 3]),
-            ],
-            &[1, 2, 3],
-            &read_whole(vec![]),
-        );
-    }
-
-    #[test]
-    fn an_error_that_lasts_is_not_asked_for_again() {
-        let reason = io::Error::from_raw_os_error(libc::EPERM).to_string();
-        let refused = Outcome::Refused(reason.clone());
-        check(vec![refusal(libc::EPERM)], &[], &refused);
-        let after_rows = vec![Ok(rows(&[1])), Ok(end(-libc::EPERM))];
-        check(vec![after_rows], &[1], &broken(1, &reason));
-    }
-
-    #[test]
-    fn a_filter_that_the_kernel_does_not_know_is_left_to_us() {
-        let query = filter::parse("dport = :80", &|_| None).unwrap();
-        let with_filter = Request {
-            condition: query.condition,
-            ..request()
-        };
-        let dumps = || vec![refusal(libc::EINVAL), whole(&[1])];
-        let (outcome, left) = read_script(&with_filter, &mut Kept::default(), dumps());
-        assert_eq!((outcome, left), (read_whole(vec![]), 0));
-        // Without one there is nothing that could be left out of the request.
-        let (outcome, left) = read_script(&request(), &mut Kept::default(), dumps());
-        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
-        assert_eq!(left, 1);
-    }
-
-    #[test]
-    fn enough_is_enough() {
-        let mut kept = Kept {
-            enough: 1,
-            ..Kept::default()
-        };
-        let dump = vec![Ok(rows(&[1])), Ok(rows(&[2])), Ok(end(0))];
-        let (outcome, _) = read_script(&request(), &mut kept, vec![dump]);
-        assert_eq!(
-            outcome,
-            Outcome::Read {
-                flow: Flow::Enough,
-                gaps: vec![]
-            }
-        );
-        assert_eq!(kept.cookies, [1]);
-    }
-
-    #[test]
-    fn bad_rows_are_counted_in_the_last_attempt_only() {
-        let short = || framed(20, 0, 1, &[2; 20]);
-        let attempt = |end| vec![Ok([short(), short(), rows(&[1])].concat()), Ok(end)];
-        let mut kept = Kept::default();
-        let dumps = vec![attempt(end(-libc::ENOMEM)), attempt(end(0))];
-        let (outcome, _) = read_script(&request(), &mut kept, dumps);
-        let Outcome::Read { gaps, .. } = outcome else {
-            unreachable!("{outcome:?}")
-        };
-        assert_eq!(gaps.len(), 1);
-        assert_eq!(gaps[0].count(), Some(2));
-        // What is read by another way has no bad rows of this one.
-        let dumps = vec![vec![Ok([short(), end(-libc::EPERM)].concat())]];
-        let (outcome, _) = read_script(&request(), &mut kept, dumps);
-        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
-    }
-
-    #[test]
-    fn a_chunk_that_cannot_be_taken_apart_ends_the_dump() {
-        let torn = vec![Ok([rows(&[1]), vec![1, 0, 0]].concat())];
-        let reason = "truncated message: 3 of 16 bytes";
-        check(vec![torn], &[1], &broken(1, reason));
-    }
-}
+mod tests;

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, BufReader};
 
 use super::Request;
+use super::bad::BadPlaces;
 use super::batch::{Batch, Flow, Receiver};
 use crate::kernel::Host;
-use crate::model::{Details, Family, Gap, Table};
+use crate::model::{Family, Gap, Table};
 use crate::wire::proc_net;
 
 /// Sockets handed on at once.
@@ -54,45 +55,73 @@ pub(super) fn read(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Absent),
         Err(error) => return Ok(Outcome::Unreadable(error)),
     };
-    let mut bad = BadLines::default();
+    let mut bad = BadPlaces::default();
     let mut batch = Batch::default();
     let mut line = Vec::new();
+    let mut next = Vec::new();
     let mut number = 0;
+    // Number of the line that is being put together; 0 for none.
+    let mut begun = 0;
     let mut flow = Flow::More;
     loop {
-        line.clear();
-        let length = match next_line(&mut lines, &mut line) {
+        next.clear();
+        let length = match next_line(&mut lines, &mut next) {
             Ok(length) => length,
             Err(error) => {
-                bad.add(number + 1, error.to_string());
+                bad.add(number + 1, || error.to_string());
                 0
             }
         };
         number += 1;
-        if length > 0 && !(number == 1 && proc_net::is_heading(&line)) {
-            match proc_net::socket(&line, table) {
-                Ok(socket) if request.states.contains(socket.state) => {
-                    batch.sockets.push(socket);
-                    if !request.details.is_empty() {
-                        batch.details.push(Details::default());
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => bad.add(number, error.to_string()),
-            }
+        let is_end = length == 0;
+        if begun > 0 && !is_end && proc_net::goes_on(&next, table) {
+            go_on(&mut line, &next);
+            continue;
         }
-        if batch.sockets.len() == BATCH_LEN || length == 0 {
+        if begun > 0 {
+            take(&line, request, table, &mut batch)
+                .unwrap_or_else(|error| bad.add(begun, || error.to_string()));
+        }
+        let is_heading = number == 1 && proc_net::is_heading(&next);
+        begun = if is_end || is_heading { 0 } else { number };
+        std::mem::swap(&mut line, &mut next);
+        if batch.sockets.len() == BATCH_LEN || is_end {
             if !batch.sockets.is_empty() {
                 flow = receiver.rows(&mut batch)?;
-                batch.clear();
             }
-            if length == 0 || flow == Flow::Enough {
+            batch.clear();
+            if is_end || flow == Flow::Enough {
                 break;
             }
         }
     }
-    bad.report(table, gaps);
+    gaps.extend(bad.gap("sockets", name(table), "line"));
     Ok(Outcome::Read(flow))
+}
+
+/// Takes a line, if it is of a socket that is asked for.
+fn take(
+    line: &[u8],
+    request: &Request,
+    table: Table,
+    batch: &mut Batch,
+) -> Result<(), proc_net::LineError> {
+    let socket = proc_net::socket(line, table, &mut batch.names)?;
+    if request.states.contains(socket.state) {
+        batch.sockets.push(socket);
+        if !request.details.is_empty() {
+            let details = proc_net::details(line, table, request.details);
+            batch.details.push(details);
+        }
+    }
+    Ok(())
+}
+
+/// Appends a line that is part of the one before.
+pub(super) fn go_on(line: &mut Vec<u8>, next: &[u8]) {
+    line.push(b'\n');
+    let room = LINE_LIMIT.saturating_sub(line.len());
+    line.extend_from_slice(&next[..next.len().min(room)]);
 }
 
 /// Reads a line, without its end; returns how many bytes of the file it took, 0 at the end.
@@ -117,32 +146,6 @@ pub(super) fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Res
         taken += used;
         if end.is_some() {
             return Ok(taken);
-        }
-    }
-}
-
-/// Lines that made no sense: the first one's number and reason, and how many.
-#[derive(Default)]
-struct BadLines {
-    first: Option<(u64, String)>,
-    count: u64,
-}
-
-impl BadLines {
-    fn add(&mut self, number: u64, reason: String) {
-        self.count += 1;
-        self.first.get_or_insert((number, reason));
-    }
-
-    fn report(self, table: Table, gaps: &mut Vec<Gap>) {
-        if let Some((line, reason)) = self.first {
-            gaps.push(Gap::Garbled {
-                what: "sockets",
-                place: name(table),
-                first: format!("line {line}"),
-                count: self.count,
-                reason,
-            });
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 
-use super::attempts::{End, INTERRUPTED, attempts, cut, follow};
+use super::attempts::{End, INTERRUPTED, attempts, cut, follow, refusal};
 use super::batch::Flow;
-use super::proc_net::{name, next_line};
+use super::proc_net::{go_on, name, next_line};
 use super::recorded::damage;
 use crate::kernel::{AdminDetails, Dump, Host};
 use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
-use crate::wire::inet_diag;
+use crate::wire::diag;
 use crate::wire::netlink::{Message, Messages};
-use crate::wire::proc_net::is_heading;
+use crate::wire::proc_net::{goes_on, is_heading};
 use crate::wire::redact::Redactor;
 
 /// A piece of a dump.
@@ -25,7 +25,7 @@ pub enum Raw<'a> {
 /// A dump or table that was copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// Its rows, of IPv4 and of IPv6.
+    /// Its rows, of IPv4 and of IPv6; of a protocol with one family in the first place.
     pub rows: [u64; 2],
     /// What is wrong with it nevertheless, in words.
     pub flaw: Option<String>,
@@ -50,7 +50,7 @@ fn copy_dumps(
     table: Table,
     mut take: impl FnMut(Raw<'_>) -> io::Result<()>,
 ) -> io::Result<Result<Copied, String>> {
-    let request = inet_diag::dump_request(table, StateSet::ALL, DetailSet::ALL, &[]);
+    let request = diag::dump_request(table, StateSet::ALL, DetailSet::ALL, &[]);
     let mut rows = 0;
     let ended = attempts(Vec::new(), |_| {
         rows = 0;
@@ -59,8 +59,17 @@ fn copy_dumps(
             Ok(dump) => dump,
             Err(error) => return Ok(Err(error)),
         };
+        let own_port = dump
+            .port_id()
+            .filter(|_| table.protocol == Protocol::Netlink);
         follow(dump, |chunk, ending| {
             ending.hear(chunk, |_, _| rows += 1);
+            if let Some(port) = own_port {
+                let (others, left_out) = diag::without_port(chunk, port);
+                rows -= left_out;
+                take(Raw::Messages(&others))?;
+                return Ok::<_, io::Error>(Flow::More);
+            }
             take(Raw::Messages(chunk))?;
             Ok::<_, io::Error>(Flow::More)
         })
@@ -70,11 +79,11 @@ fn copy_dumps(
         // It has an end, and its messages tell that it was interrupted.
         Ok(End::Interrupted) => Some(INTERRUPTED.to_owned()),
         Ok(End::Cut { heard }) => return Ok(Err(cut(heard).to_owned())),
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Err(refusal(&error))),
     };
     let rows = match table.family {
-        Family::V4 => [rows, 0],
         Family::V6 => [0, rows],
+        _ => [rows, 0],
     };
     Ok(Ok(Copied { rows, flaw }))
 }
@@ -96,9 +105,9 @@ pub fn copy_recorded(
         let mut whole = chunk.len();
         for framed in Messages::new(chunk) {
             match framed.map(|framed| framed.message) {
-                Ok(Message::Row(row)) => match inet_diag::family(row) {
-                    Some(Family::V4) => copied.rows[0] += 1,
+                Ok(Message::Row(row)) => match diag::family(row, protocol) {
                     Some(Family::V6) => copied.rows[1] += 1,
+                    Some(_) => copied.rows[0] += 1,
                     None => {}
                 },
                 Ok(_) => {}
@@ -163,17 +172,23 @@ fn copy_redacted(
     out: &mut impl Write,
 ) -> io::Result<io::Result<(u64, u64)>> {
     let (mut count, mut lost) = (0, 0);
-    let mut line = Vec::new();
+    let (mut line, mut next) = (Vec::new(), Vec::new());
+    // Of a longer line only the beginning is there.
+    let (mut begun, mut is_whole) = (false, true);
     loop {
-        line.clear();
-        let length = match next_line(&mut lines, &mut line) {
-            Ok(0) => return Ok(Ok((count, lost))),
+        next.clear();
+        let length = match next_line(&mut lines, &mut next) {
             Ok(length) => length,
             Err(error) => return Ok(Err(error)),
         };
-        // Of a longer line only the beginning is there.
-        let is_whole = length <= line.len() + 1;
+        let next_is_whole = length <= next.len() + 1;
+        if begun && length > 0 && goes_on(&next, table) && !is_heading(&line) {
+            go_on(&mut line, &next);
+            is_whole &= next_is_whole;
+            continue;
+        }
         match redactor.line(&line, table).filter(|_| is_whole) {
+            _ if !begun => {}
             Some(redacted) => {
                 count += u64::from(!is_heading(&line));
                 out.write_all(&redacted)?;
@@ -181,6 +196,11 @@ fn copy_redacted(
             }
             None => lost += 1,
         }
+        if length == 0 {
+            return Ok(Ok((count, lost)));
+        }
+        std::mem::swap(&mut line, &mut next);
+        (begun, is_whole) = (true, next_is_whole);
     }
 }
 
@@ -188,6 +208,7 @@ fn copy_redacted(
 mod tests {
     use super::super::attempts::MOST_ATTEMPTS;
     use super::*;
+    use crate::wire::inet_diag;
     use crate::wire::netlink::framed;
     use std::cell::RefCell;
     use std::collections::VecDeque;

@@ -12,7 +12,7 @@ use super::rows::Rows;
 use super::{Request, Walk};
 use crate::kernel::{AdminDetails, Host};
 use crate::model::{Family, Table};
-use crate::wire::inet_diag;
+use crate::wire::diag;
 use crate::wire::netlink::{Framed, FramingError, Message, Messages};
 
 /// Reads a table.
@@ -52,7 +52,7 @@ pub(super) fn read(
         let gaps = replay.rows.gaps(&name);
         return Ok(Outcome::Read { flow, gaps });
     }
-    let mut expected = Family::ALL.to_vec();
+    let mut expected = table.protocol.families().to_vec();
     expected.retain(|&family| host.why_no_dump(Table { family, ..table }).is_none());
     Ok(replay.judge(&name, &expected))
 }
@@ -96,7 +96,7 @@ impl Replay<'_> {
 
     fn message(&mut self, framed: Framed<'_>, place: u64) {
         if let Message::Row(row) = framed.message {
-            let family = inet_diag::family(row);
+            let family = diag::family(row, self.rows.protocol());
             if let Some(family) = family {
                 self.families.row(family, framed.covers_both, place);
             }

@@ -2,20 +2,27 @@
 
 use std::io;
 
+use super::bad::BadPlaces;
 use super::batch::{Batch, Flow, Receiver};
 use super::cookies::CookieSet;
 use super::{Request, Walk};
-use crate::model::Gap;
-use crate::wire::inet_diag;
+use crate::model::{Details, Ends, Gap, Protocol};
+use crate::wire::diag;
 
 /// Takes rows, and keeps those that were asked for.
 pub(super) struct Rows<'a> {
     request: &'a Request,
     walk: Walk,
+    protocol: Protocol,
     seen: CookieSet,
     batch: Batch,
     handed_on: u64,
-    bad: BadRows,
+    bad: BadPlaces,
+    /// Port id of the netlink socket by which they come.
+    own_port: Option<u32>,
+    /// Whether the kernel chose the ports of all sockets that come now; `None` when that is not
+    /// known.
+    pub(super) autobound: Option<bool>,
 }
 
 impl<'a> Rows<'a> {
@@ -23,16 +30,29 @@ impl<'a> Rows<'a> {
         Rows {
             request,
             walk,
+            protocol: walk.protocol(),
             seen: CookieSet::default(),
             batch: Batch::default(),
             handed_on: 0,
-            bad: BadRows::default(),
+            bad: BadPlaces::default(),
+            own_port: None,
+            autobound: None,
         }
+    }
+
+    /// Leaves out the netlink socket by which the rows come.
+    pub(super) fn leave_out(&mut self, own_port: Option<u32>) {
+        self.own_port = own_port;
+    }
+
+    /// The protocol of the rows.
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Takes a row; `place` is where it begins.
     pub(super) fn add(&mut self, row: &[u8], place: u64) {
-        let socket = match inet_diag::socket(row, self.walk.protocol()) {
+        let socket = match diag::socket(row, self.protocol, &mut self.batch.names) {
             Ok(socket) => socket,
             Err(error) => return self.bad.add(place, || error.to_string()),
         };
@@ -40,14 +60,20 @@ impl<'a> Rows<'a> {
         if !self.walk.covers(socket.family()) || !self.request.states.contains(socket.state) {
             return;
         }
+        if let Ends::Netlink(ends) = &socket.ends
+            && self.own_port == Some(ends.port)
+        {
+            return;
+        }
         if socket.cookie != 0 && !self.seen.insert(socket.cookie) {
             return;
         }
         self.batch.sockets.push(socket);
         if !self.request.details.is_empty() {
-            self.batch
-                .details
-                .push(inet_diag::details(row, self.request.details));
+            self.batch.details.push(Details {
+                autobound: self.autobound,
+                ..diag::details(row, self.protocol, self.request.details)
+            });
         }
     }
 
@@ -59,6 +85,7 @@ impl<'a> Rows<'a> {
     /// Hands on what was taken since the last time.
     pub(super) fn hand_on(&mut self, receiver: &mut impl Receiver) -> io::Result<Flow> {
         if self.batch.sockets.is_empty() {
+            self.batch.clear();
             return Ok(Flow::More);
         }
         self.handed_on += self.batch.sockets.len() as u64;
@@ -74,35 +101,13 @@ impl<'a> Rows<'a> {
 
     /// Forgets what made no sense, as it is read again.
     pub(super) fn begin_again(&mut self) {
-        self.bad = BadRows::default();
+        self.bad = BadPlaces::default();
         self.batch.clear();
     }
 
     /// What made no sense; `name` is that of the dump.
-    pub(super) fn gaps(self, name: &str) -> Vec<Gap> {
-        let gap = self.bad.first.map(|(place, reason)| Gap::Garbled {
-            what: "sockets",
-            place: name.to_owned(),
-            first: format!("byte {place}"),
-            count: self.bad.count,
-            reason,
-        });
+    pub(super) fn gaps(&self, name: &str) -> Vec<Gap> {
+        let gap = self.bad.gap("sockets", name.to_owned(), "byte");
         gap.into_iter().collect()
-    }
-}
-
-/// Rows that made no sense: the first one's place and reason, and their number.
-#[derive(Default)]
-struct BadRows {
-    first: Option<(u64, String)>,
-    count: u64,
-}
-
-impl BadRows {
-    fn add(&mut self, place: u64, reason: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.first.is_none() {
-            self.first = Some((place, reason()));
-        }
     }
 }

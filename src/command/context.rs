@@ -6,15 +6,17 @@ use std::mem::{Discriminant, discriminant};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::ports::PortCounts;
 use crate::analyze::{EphemeralSettings, Reuse, Severity, TimeWaitReuse, Verdict};
-use crate::cli::plan::UsageError;
-use crate::collect::{CollectError, Method};
+use crate::cli::UsageError;
+use crate::collect::{CollectError, Method, find_everywhere, namespaces};
 use crate::filter::FilterError;
-use crate::kernel::{HolderMethod, Host, HostError};
-use crate::model::Gap;
+use crate::join::Services;
+use crate::kernel::{HolderMethod, Host, HostError, NetnsError};
+use crate::model::{Gap, PortSet};
 use crate::render::escape::{message, terminal};
 use crate::render::{Document, verdict_warning};
-use crate::wire::sysctl;
+use crate::wire::{services, sysctl};
 
 /// How a run ended that could do its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +25,14 @@ pub enum Finish {
     Done,
     /// Nothing matched, and only that was asked.
     NoMatch,
+    /// A bind or a connect would fail, and only that was asked.
+    Blocked,
     /// Ephemeral ports run short.
     Warning,
     /// Ephemeral ports have run out, or nearly.
     Critical,
-    /// It cannot be told how the ephemeral ports stand, and that was said where it is due.
+    /// It cannot be told how the ephemeral ports stand, or whether a bind would succeed, and that
+    /// was said where it is due.
     Unknown,
 }
 
@@ -43,6 +48,9 @@ pub enum Error {
     /// The recording cannot be used.
     #[error("{}", message(&.0.to_string().replace('\n', "\\n")))]
     Host(#[from] HostError),
+    /// The network namespace cannot be looked at.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
     /// Nothing could be read.
     #[error("{0}")]
     Nothing(String),
@@ -67,7 +75,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Filter(_) => 2,
-            Error::Host(_) | Error::Nothing(_) | Error::Record(_) => 4,
+            Error::Host(_) | Error::Netns(_) | Error::Nothing(_) | Error::Record(_) => 4,
             Error::File { .. } | Error::Output(_) => 4,
         }
     }
@@ -121,6 +129,8 @@ pub(super) struct Context {
     pub(super) method: Method,
     /// By which way owners are found.
     pub(super) holder_method: HolderMethod,
+    /// Whether somebody asked about network namespaces, so that rows tell theirs.
+    pub(super) tells_netns: bool,
     warned: Warned,
 }
 
@@ -164,6 +174,7 @@ impl Context {
             host,
             method,
             holder_method,
+            tells_netns: false,
             warned: Warned::default(),
         }
     }
@@ -202,8 +213,57 @@ impl Context {
         }
     }
 
+    /// Names of ports; those that everybody knows on a machine without a file of its own.
+    pub(super) fn services(&self) -> Services {
+        let text = self.host.read("etc/services").unwrap_or_default();
+        Services::new(services::parse(&text).services)
+    }
+
+    /// Why the kernel cannot be asked for ports by TCP fast open; `None` where it can.
+    pub(super) fn without_fast_open(&self) -> Option<&'static str> {
+        let text = self.host.read("proc/sys/net/ipv4/tcp_fastopen");
+        let bits = text.ok().and_then(|text| sysctl::number(&text).ok());
+        bits.is_some_and(|bits| bits & 1 == 0)
+            .then_some("the first bit of net.ipv4.tcp_fastopen is off")
+    }
+
+    /// Counts of ephemeral ports, of nothing yet; a gap where their limits cannot be read.
+    pub(super) fn port_counts(&self) -> Result<PortCounts<'_>, Gap> {
+        let settings = self.ephemeral_settings()?;
+        Ok(PortCounts::new(self, settings))
+    }
+
+    /// Whether the sockets are those of several network namespaces.
+    pub(super) const fn is_everywhere(&self) -> bool {
+        matches!(self.host, Host::Everywhere(_))
+    }
+
+    /// What a network namespace is called, where there are several.
+    pub(super) fn namespace_label(&self, netns: u16) -> Option<String> {
+        if !self.is_everywhere() {
+            return None;
+        }
+        let namespaces = namespaces(&self.host);
+        let namespace = namespaces.get(usize::from(netns))?;
+        Some(String::from_utf8_lossy(&namespace.label()).into_owned())
+    }
+
+    /// Looks for network namespaces again, which come and go between two rounds.
+    pub(super) fn begin_round(&mut self) {
+        if self.is_everywhere()
+            && let Ok(host) = find_everywhere()
+        {
+            self.host = host;
+        }
+    }
+
     /// The limits of the ephemeral ports; a gap where they cannot be read.
     pub(super) fn ephemeral_settings(&self) -> Result<EphemeralSettings, Gap> {
+        self.ephemeral_settings_in(0)
+    }
+
+    /// The same, in the network namespace of a number.
+    pub(super) fn ephemeral_settings_in(&self, netns: u16) -> Result<EphemeralSettings, Gap> {
         let name = "proc/sys/net/ipv4/ip_local_port_range";
         let unreadable = |reason: String| Gap::Unreadable {
             what: "ephemeral port range",
@@ -212,25 +272,36 @@ impl Context {
         };
         let text = self
             .host
-            .read(name)
+            .read_in(netns, name)
             .map_err(|error| unreadable(error.to_string()))?;
         let range = sysctl::port_range(&text).map_err(|error| unreadable(error.to_string()))?;
-        // Kernels before 2.6.35 reserve nothing; nor does a recording that lacks the file.
-        let reserved = self
-            .host
-            .read("proc/sys/net/ipv4/ip_local_reserved_ports")
-            .ok()
-            .and_then(|text| sysctl::port_list(&text).ok())
-            .unwrap_or_default();
-        Ok(EphemeralSettings::new(range, reserved).with_reuse(self.time_wait_reuse()))
+        let settings = |reserved| EphemeralSettings::new(range, reserved);
+        let settings = match self.reserved_ports(netns) {
+            Some(reserved) => settings(reserved),
+            None => settings(PortSet::new()).without_reserved(),
+        };
+        Ok(settings.with_reuse(self.time_wait_reuse(netns)))
+    }
+
+    /// The ports that are reserved; `None` where that cannot be read, as of a recording that lacks
+    /// the file. Kernels before 2.6.35 have none, and reserve nothing.
+    fn reserved_ports(&self, netns: u16) -> Option<PortSet> {
+        let name = "proc/sys/net/ipv4/ip_local_reserved_ports";
+        match self.host.read_in(netns, name) {
+            Ok(text) => sysctl::port_list(&text).ok(),
+            Err(error) => {
+                let is_absent = error.kind() == io::ErrorKind::NotFound && !self.host.is_recorded();
+                is_absent.then(PortSet::new)
+            }
+        }
     }
 
     /// What becomes of TIME-WAIT; the kernel's defaults where a file is not there, as on kernels
     /// that lack the sysctl.
-    fn time_wait_reuse(&self) -> TimeWaitReuse {
+    fn time_wait_reuse(&self, netns: u16) -> TimeWaitReuse {
         let number = |name: &str| {
-            let text = self.host.read(&format!("proc/sys/net/ipv4/{name}")).ok()?;
-            sysctl::number(&text).ok()
+            let name = format!("proc/sys/net/ipv4/{name}");
+            sysctl::number(&self.host.read_in(netns, &name).ok()?).ok()
         };
         let default = TimeWaitReuse::DEFAULT;
         TimeWaitReuse {
@@ -265,6 +336,32 @@ mod tests {
     use crate::model::{Family, HiddenCause, Protocol, Table};
 
     #[test]
+    fn what_is_reserved_is_known_only_where_it_can_be_read() {
+        let reserved = |text: Option<&str>| {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = folder.path().join("proc/sys/net/ipv4");
+            std::fs::create_dir_all(&settings).unwrap();
+            std::fs::write(settings.join("ip_local_port_range"), "40000\t40019\n").unwrap();
+            if let Some(text) = text {
+                std::fs::write(settings.join("ip_local_reserved_ports"), text).unwrap();
+            }
+            let host = Host::recorded(folder.path()).unwrap();
+            let context = Context::new(host, Method::Auto, HolderMethod::Auto);
+            let settings = context.ephemeral_settings().unwrap();
+            settings
+                .knows_reserved()
+                .then(|| settings.reserved_ports().ranges())
+        };
+        assert_eq!(
+            reserved(Some("40003,9000-9001\n")).unwrap(),
+            "9000-9001,40003"
+        );
+        assert_eq!(reserved(Some("\n")).unwrap(), "");
+        assert_eq!(reserved(Some("no port\n")), None);
+        assert_eq!(reserved(None), None);
+    }
+
+    #[test]
     fn other_numbers_are_no_new_warning() {
         let mut warned = Warned::default();
         let mut check = |gap: Gap, is_new: bool| {
@@ -278,7 +375,7 @@ mod tests {
             count: line,
             reason: format!("reason {line}"),
         };
-        let tables = Family::ALL.map(|family| Table {
+        let tables = Family::IP.map(|family| Table {
             protocol: Protocol::Tcp,
             family,
         });

@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Remarks};
 use super::hold::{Hold, credible, whole_verdict};
-use super::request::sees_all_connections;
+use super::ports::PortCounts;
+use super::request::{lists_ports, sees_all_connections};
+use super::sieve::Sieve;
 use super::stream::Writer;
-use crate::analyze::{Ephemeral, Group, GroupCounts, Verdict, reading_order};
-use crate::cli::plan::{Format, ListPlan};
+use crate::analyze::{Group, GroupCounts, Verdict, reading_order};
+use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
-use crate::model::{Gap, Row, Socket};
+use crate::model::{Details, Gap, Row, Socket};
 use crate::render::{self, Collection, JsonFields, SortKey, TableOptions, verdict_line};
 
 /// The `schema` of a list.
@@ -37,28 +39,31 @@ impl<'a> Held<'a> {
         request: &'a Request,
         query: &Query,
     ) -> Result<Held<'a>, Error> {
-        let pass = |socket: &Socket| query.accepts(socket);
+        let sieve = Sieve::new(context, query);
+        let pass = |socket: &Socket, details: Option<&Details>| sieve.may_pass(socket, details);
         let mut settings_gap = None;
         let settings = context
             .ephemeral_settings()
             .map_err(|gap| settings_gap = Some(gap))
             .ok();
-        let mut hold = Hold::new(&pass, settings.clone().map(Ephemeral::new));
+        let counts = |settings| PortCounts::new(context, settings);
+        let mut hold = Hold::new(&pass, settings.clone().map(counts));
         let mut report = collect(&context.host, request, &mut hold)?;
+        report.gaps.extend(sieve.gap(&report));
         let Hold {
             mut kept, counts, ..
         } = hold;
         kept.sort_by_table();
 
-        let is_table = plan.output.format == Format::Table;
+        let is_table = plan.output.format == Format::Table && lists_ports(request);
         // A document and a sorted list tell what they can without reading more.
         let verdict = match (counts.ephemeral, settings) {
             (counted, Some(settings)) if is_table => {
                 whole_verdict(context, request, counted, settings, &mut report.gaps)
             }
-            (Some(count), _) if sees_all_connections(request) => {
-                credible(count.verdict(), &report.gaps)
-            }
+            (Some(count), _) if sees_all_connections(request) => count
+                .verdict()
+                .and_then(|verdict| credible(verdict, &report.gaps)),
             _ => None,
         };
         // Plain, CSV and lines of JSON have no place for what is now missing.
@@ -66,8 +71,8 @@ impl<'a> Held<'a> {
             is_table || (plan.output.format == Format::Json && sees_all_connections(request));
         report.gaps.extend(settings_gap.filter(|_| is_told));
 
-        let mut annotator = Annotator::new(context, request, Wants::of(plan));
-        annotator.prepare(&kept.sockets);
+        let mut annotator = Annotator::new(context, request, Wants::of(plan, query));
+        sieve.sift(&mut annotator, &mut kept, 0);
         Ok(Held {
             order: order(plan, &kept, &annotator),
             kept,
@@ -101,8 +106,7 @@ impl<'a> Held<'a> {
     }
 
     fn row(&self, index: &usize) -> Row<'_> {
-        self.annotator
-            .row(&self.kept.sockets[*index], self.kept.details.get(*index))
+        self.annotator.row_of(&self.kept, *index)
     }
 
     fn gaps(&self) -> Vec<Gap> {
@@ -116,12 +120,25 @@ impl<'a> Held<'a> {
             out.write_all(b"no sockets match\n")?;
         }
         let row = |place: usize| self.row(&self.order[place]);
-        render::table(out, self.order.len(), &row, &table_options(plan))?;
+        render::table(out, self.order.len(), &row, &self.table_options(plan))?;
         let mut text = Vec::new();
         if let Some(verdict) = &self.verdict {
             verdict_line(&mut text, verdict, plan.output.paint);
         }
         out.write_all(&text)
+    }
+
+    fn table_options(&self, plan: &ListPlan) -> TableOptions {
+        TableOptions {
+            columns: plan.columns.clone(),
+            beyond_ip: plan.is_beyond_ip(),
+            timers: plan.timers,
+            details: plan.details,
+            namespaces: self.annotator.knows_several_namespaces(),
+            header: plan.output.header,
+            width: plan.output.width.map(usize::from),
+            paint: plan.output.paint,
+        }
     }
 
     fn document(&self, context: &Context, plan: &ListPlan, out: &mut impl Write) -> io::Result<()> {
@@ -173,7 +190,7 @@ fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize>
     if let Some(sort) = plan.sort {
         let keys: Vec<Option<SortKey>> = order
             .iter()
-            .map(|&index| annotator.row(&kept.sockets[index], kept.details.get(index)))
+            .map(|&index| annotator.row_of(kept, index))
             .map(|row| sort.column.sort_key(&row))
             .collect();
         order.sort_by(|&one, &other| match (&keys[one], &keys[other]) {
@@ -188,15 +205,4 @@ fn order(plan: &ListPlan, kept: &Batch, annotator: &Annotator<'_>) -> Vec<usize>
         order.sort_by_key(|&index| Group::of(&kept.sockets[index]));
     }
     order
-}
-
-fn table_options(plan: &ListPlan) -> TableOptions {
-    TableOptions {
-        columns: plan.columns.clone(),
-        timers: plan.timers,
-        details: plan.details,
-        header: plan.output.header,
-        width: plan.output.width.map(usize::from),
-        paint: plan.output.paint,
-    }
 }

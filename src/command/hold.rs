@@ -3,32 +3,34 @@
 use std::io;
 
 use super::context::Context;
+use super::ports::PortCounts;
 use super::request::{all_tables, missing_tables, sees_whole_tables, whole};
-use crate::analyze::{Ephemeral, EphemeralSettings, Severity, Summary, Verdict};
+use super::sieve::Pass;
+use crate::analyze::{EphemeralSettings, Severity, Summary, Verdict};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
-use crate::model::{Gap, Socket, Table};
+use crate::model::{Gap, Socket, Table, UnseenNamespaces};
 
 /// Keeps the sockets that pass, and counts all.
 pub(super) struct Hold<'a> {
     /// Which sockets to keep.
-    pub(super) pass: &'a dyn Fn(&Socket) -> bool,
+    pub(super) pass: Pass<'a>,
     /// The sockets kept.
     pub(super) kept: Batch,
     /// Counts of all that came.
-    pub(super) counts: Counts,
-    before: Option<(usize, Counts)>,
+    pub(super) counts: Counts<'a>,
+    before: Option<(usize, Counts<'a>)>,
 }
 
 /// Counts of sockets, kept or not.
 #[derive(Clone, Default)]
-pub(super) struct Counts {
+pub(super) struct Counts<'a> {
     /// By table and state.
     pub(super) summary: Summary,
     /// Of ephemeral ports; `None` when nobody asks.
-    pub(super) ephemeral: Option<Ephemeral>,
+    pub(super) ephemeral: Option<PortCounts<'a>>,
 }
 
-impl Counts {
+impl Counts<'_> {
     /// Counts the sockets.
     pub(super) fn add(&mut self, sockets: &[Socket]) {
         for socket in sockets {
@@ -41,7 +43,7 @@ impl Counts {
 }
 
 impl<'a> Hold<'a> {
-    pub(super) fn new(pass: &'a dyn Fn(&Socket) -> bool, ephemeral: Option<Ephemeral>) -> Hold<'a> {
+    pub(super) fn new(pass: Pass<'a>, ephemeral: Option<PortCounts<'a>>) -> Hold<'a> {
         Hold {
             pass,
             kept: Batch::default(),
@@ -80,19 +82,25 @@ impl Receiver for Hold<'_> {
 pub(super) fn whole_verdict(
     context: &Context,
     request: &Request,
-    counted: Option<Ephemeral>,
+    counted: Option<PortCounts<'_>>,
     settings: EphemeralSettings,
     gaps: &mut Vec<Gap>,
 ) -> Option<Verdict> {
     let (counted, missing) = match counted {
-        Some(counted) if sees_whole_tables(request) => (counted, missing_tables(request)),
-        _ => (Ephemeral::new(settings), all_tables()),
+        // What is missing would come when the counts are over with every other namespace.
+        Some(counted)
+            if sees_whole_tables(request)
+                && (!context.is_everywhere() || missing_tables(request).is_empty()) =>
+        {
+            (counted, missing_tables(request))
+        }
+        _ => (PortCounts::new(context, settings), all_tables()),
     };
     if missing.is_empty() {
-        return credible(counted.verdict(), gaps);
+        return credible(counted.verdict()?, gaps);
     }
     let request = whole(context, missing);
-    let mut hold = Hold::new(&|_| false, Some(counted));
+    let mut hold = Hold::new(&|_, _| false, Some(counted));
     match collect(&context.host, &request, &mut hold) {
         Ok(report) => {
             for gap in report.gaps.into_iter().filter(hides_ports) {
@@ -100,7 +108,7 @@ pub(super) fn whole_verdict(
                     gaps.push(gap);
                 }
             }
-            credible(hold.counts.ephemeral?.verdict(), gaps)
+            credible(hold.counts.ephemeral?.verdict()?, gaps)
         }
         Err(error) => {
             gaps.push(Gap::Unreadable {
@@ -132,8 +140,13 @@ pub(super) fn credible(verdict: Verdict, gaps: &[Gap]) -> Option<Verdict> {
 /// Whether a gap may hide ports in use.
 pub(super) fn hides_ports(gap: &Gap) -> bool {
     match gap {
-        // Sockets that are bound and no more are few.
-        Gap::Fallback { .. } => false,
+        // Sockets that are bound and no more are few; what a filter passes over is counted.
+        Gap::Fallback { .. } | Gap::Untold { .. } => false,
+        Gap::Namespaces {
+            why: UnseenNamespaces::Beside { .. },
+            ..
+        } => false,
+        Gap::Within { gap, .. } => hides_ports(gap),
         other => other.loses_sockets(),
     }
 }

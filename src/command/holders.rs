@@ -60,7 +60,8 @@ impl Holders {
         sockets: &[Socket],
         thorough: bool,
     ) {
-        let mut unknown = self.read_processes(host, sockets, thorough);
+        let inodes = || sockets.iter().filter_map(held_by);
+        let mut unknown = self.read_processes(host, inodes(), thorough);
         // As all processes were read, they should have a holder.
         let lost: HashSet<u64> = match self.limit {
             Some(_) => HashSet::new(),
@@ -69,7 +70,7 @@ impl Holders {
         if !lost.is_empty() && self.second_looks < MOST_SECOND_LOOKS {
             self.second_looks += 1;
             self.look_again(host, request, &lost);
-            unknown = self.read_processes(host, sockets, thorough);
+            unknown = self.read_processes(host, inodes(), thorough);
         }
         let hidden = |socket: &&Socket| {
             unknown.contains(&socket.inode)
@@ -80,12 +81,18 @@ impl Holders {
         }
     }
 
-    /// Reads the processes that hold the sockets; returns the inodes of those that none holds.
-    fn read_processes(&mut self, host: &Host, sockets: &[Socket], thorough: bool) -> HashSet<u64> {
+    /// Reads the processes that hold the sockets with these inodes; returns the inodes of those
+    /// that none holds.
+    fn read_processes(
+        &mut self,
+        host: &Host,
+        inodes: impl Iterator<Item = u64>,
+        thorough: bool,
+    ) -> HashSet<u64> {
         let mut unknown = HashSet::new();
-        for socket in sockets.iter().filter(|socket| socket.inode != 0) {
+        for inode in inodes {
             let mut known = false;
-            for &Holder { pid, .. } in self.index.holders(socket.inode) {
+            for &Holder { pid, .. } in self.index.holders(inode) {
                 known |= match self.processes.entry(pid) {
                     Entry::Occupied(_) => true,
                     Entry::Vacant(_) if self.ended.contains(&pid) => false,
@@ -102,7 +109,7 @@ impl Holders {
                 };
             }
             if !known {
-                unknown.insert(socket.inode);
+                unknown.insert(inode);
             }
         }
         unknown
@@ -128,21 +135,46 @@ impl Holders {
         }
     }
 
+    /// Learns what it takes to name the owners of the sockets that these unix sockets are
+    /// connected to.
+    pub(super) fn prepare_peers(&mut self, host: &Host, sockets: &[Socket], thorough: bool) {
+        self.read_processes(host, sockets.iter().filter_map(unix_peer), thorough);
+    }
+
+    /// The owners of the socket that a unix socket is connected to, once they were prepared. It is
+    /// not looked for again: it may be gone by now, or stand in another network namespace.
+    pub(super) fn of_peer(&self, socket: &Socket) -> Owners<'_> {
+        match unix_peer(socket) {
+            None => Owners::None,
+            Some(inode) => match self.known(inode) {
+                Some(owners) => owners,
+                None if self.limit.is_some() => Owners::Hidden,
+                None => Owners::Unheld,
+            },
+        }
+    }
+
+    /// The holders of a socket, where any is known.
+    fn known(&self, inode: u64) -> Option<Owners<'_>> {
+        let holders = self.index.holders(inode);
+        let is_known = holders
+            .iter()
+            .any(|holder| self.processes.contains_key(&holder.pid));
+        is_known.then_some(Owners::Known {
+            holders,
+            processes: &self.processes,
+        })
+    }
+
     /// The owners of a socket that was prepared.
     pub(super) fn of(&self, socket: &Socket) -> Owners<'_> {
         if socket.inode == 0 {
             return Owners::None;
         }
-        let holders = self.index.holders(socket.inode);
-        if holders
-            .iter()
-            .any(|holder| self.processes.contains_key(&holder.pid))
+        if let Some(owners) = self.known(socket.inode) {
+            owners
+        } else if socket.is_kernels() || self.limit.is_none() && self.unheld.contains(&socket.inode)
         {
-            Owners::Known {
-                holders,
-                processes: &self.processes,
-            }
-        } else if self.limit.is_none() && self.unheld.contains(&socket.inode) {
             Owners::Unheld
         } else {
             Owners::Hidden
@@ -156,6 +188,17 @@ impl Holders {
             cause: self.limit.unwrap_or(HiddenCause::Vanished),
         })
     }
+}
+
+/// The inode by which processes may hold a socket.
+fn held_by(socket: &Socket) -> Option<u64> {
+    (socket.inode != 0 && !socket.is_kernels()).then_some(socket.inode)
+}
+
+/// The inode of the socket that a unix socket is connected to.
+fn unix_peer(socket: &Socket) -> Option<u64> {
+    let inode = socket.unix()?.peer;
+    (inode != 0).then_some(u64::from(inode))
 }
 
 /// Why a socket without a holder may have one nevertheless.

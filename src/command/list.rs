@@ -6,13 +6,13 @@ use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish, Remarks};
 use super::held::Held;
 use super::request::{query, request};
+use super::sieve::Sieve;
 use super::stream::{Stream, Writer};
-use crate::analyze::Ephemeral;
-use crate::cli::plan::{Format, ListPlan};
+use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
-use crate::model::Socket;
+use crate::model::Gap;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
@@ -34,6 +34,7 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
         if plan.output.format == Format::Table {
             writeln!(io::stdout())?;
         }
+        context.begin_round();
         print(context, &again, &request, &query)?;
     }
 }
@@ -41,21 +42,29 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
 /// `-q`: reads until something matches. That nothing does can be said only when all was read.
 fn search(context: &mut Context, request: &Request, query: &Query) -> Result<Finish, Error> {
     let mut search = Search {
-        query,
+        sieve: Sieve::new(context, query),
+        annotator: Annotator::new(context, request, Wants::of_filter(query)),
+        stage: Batch::default(),
         found: false,
     };
     let report = collect(&context.host, request, &mut search)?;
     if search.found {
         return Ok(Finish::Done);
     }
-    match report.gaps.iter().find(|gap| gap.loses_sockets()) {
+    let mut gaps = report.gaps.clone();
+    gaps.extend(search.sieve.gap(&report));
+    gaps.extend(search.annotator.gaps());
+    let hides = |gap: &&Gap| gap.loses_sockets() || matches!(gap, Gap::Owners { .. });
+    match gaps.iter().find(hides) {
         Some(gap) => Err(Error::Nothing(format!("nothing matched, but {gap}"))),
         None => Ok(Finish::NoMatch),
     }
 }
 
 struct Search<'a> {
-    query: &'a Query,
+    sieve: Sieve<'a>,
+    annotator: Annotator<'a>,
+    stage: Batch,
     found: bool,
 }
 
@@ -63,10 +72,14 @@ impl Receiver for Search<'_> {
     fn begin(&mut self) {}
 
     fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
-        self.found |= batch
-            .sockets
-            .iter()
-            .any(|socket| self.query.accepts(socket));
+        self.stage.clear();
+        let sieve = &self.sieve;
+        self.stage
+            .append_if(batch, |socket, details| sieve.may_pass(socket, details));
+        if sieve.asks_owners() {
+            sieve.sift(&mut self.annotator, &mut self.stage, 0);
+        }
+        self.found |= !self.stage.sockets.is_empty();
         Ok(if self.found { Flow::Enough } else { Flow::More })
     }
 
@@ -105,22 +118,23 @@ fn print_streamed(
     request: &Request,
     query: &Query,
 ) -> Result<Remarks, Error> {
-    let pass = |socket: &Socket| query.accepts(socket);
-    let annotator = Annotator::new(context, request, Wants::of(plan));
+    let sieve = Sieve::new(context, query);
+    let annotator = Annotator::new(context, request, Wants::of(plan, query));
     let mut stream = Stream::new(
-        &pass,
+        &sieve,
         annotator,
         Writer::new(context, plan, request),
-        context.ephemeral_settings().ok().map(Ephemeral::new),
+        context.port_counts().ok(),
         io::stdout().lock(),
     );
     let report = collect(&context.host, request, &mut stream)?;
     let (ephemeral, annotator) = stream.finish()?;
-    let mut gaps = report.gaps;
+    let mut gaps = report.gaps.clone();
+    gaps.extend(sieve.gap(&report));
     gaps.extend(annotator.gaps());
     Ok(Remarks {
         gaps,
-        verdict: ephemeral.map(|count| count.verdict()),
+        verdict: ephemeral.and_then(|count| count.verdict()),
         without_bpf: annotator.without_bpf(),
     })
 }

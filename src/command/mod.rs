@@ -1,6 +1,7 @@
 //! What the program does: one file a command, each a recipe over the rooms below.
 
 mod annotate;
+mod beyond_ip;
 mod completions;
 mod context;
 mod ephemeral;
@@ -8,12 +9,16 @@ mod held;
 mod hold;
 mod holders;
 mod list;
+mod names;
 mod overview;
+mod ports;
 mod record;
 mod request;
 mod run;
+mod sieve;
 mod stream;
 mod summary;
+mod why;
 
 pub use context::{Error, Finish, RecordError};
 pub use run::run;

@@ -6,17 +6,20 @@ use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
 use super::hold::{Hold, credible, tables_read};
 use super::request::{all_tables, whole};
-use crate::analyze::{Ephemeral, reading_order};
-use crate::cli::plan::Output;
+use crate::analyze::reading_order;
+use crate::cli::Output;
 use crate::collect::collect;
-use crate::model::{DetailSet, Row, Socket};
+use crate::model::{DetailSet, Details, Row, Socket};
 use crate::render::{self, TableOptions};
 
 pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Error> {
     let request = whole(context, all_tables());
-    let settings = context.ephemeral_settings();
-    let pass = |socket: &Socket| socket.is_listening();
-    let mut hold = Hold::new(&pass, settings.as_ref().ok().cloned().map(Ephemeral::new));
+    let (counts, settings_gap) = match context.port_counts() {
+        Ok(counts) => (Some(counts), None),
+        Err(gap) => (None, Some(gap)),
+    };
+    let pass = |socket: &Socket, _: Option<&Details>| socket.is_listening();
+    let mut hold = Hold::new(&pass, counts);
     let report = collect(&context.host, &request, &mut hold)?;
 
     let wants = Wants {
@@ -33,7 +36,8 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         .iter()
         .map(|socket| annotator.row(socket, None))
         .collect();
-    let verdict = hold.counts.ephemeral.as_ref().map(Ephemeral::verdict);
+    let counts = hold.counts.ephemeral;
+    let verdict = counts.and_then(|counts| counts.verdict());
     let verdict = verdict.and_then(|verdict| credible(verdict, &report.gaps));
     let mut out = Vec::new();
     render::overview(
@@ -44,8 +48,10 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
         verdict.as_ref(),
         &TableOptions {
             columns: None,
+            beyond_ip: false,
             timers: false,
             details: DetailSet::NONE,
+            namespaces: annotator.knows_several_namespaces(),
             header: output.header,
             width: output.width.map(usize::from),
             paint: output.paint,
@@ -56,7 +62,7 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
     stdout.flush()?;
     let mut gaps = report.gaps;
     gaps.extend(annotator.gaps());
-    gaps.extend(settings.err());
+    gaps.extend(settings_gap);
     let without_bpf = annotator.without_bpf();
     context.warn_of_gaps(&gaps);
     context.say_without_bpf(without_bpf, false);

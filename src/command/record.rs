@@ -1,24 +1,24 @@
 //! `portstat record DIR`: saves what the collectors read, so that every command can be run on it
 //! later with `--from DIR`.
 
+mod addresses;
+mod processes;
 mod sockets;
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
-use crate::collect::Method;
-use crate::kernel::{Host, Meta, Recorder, Visibility, scan_holders};
-use crate::model::{HiddenCause, Holder, Table};
+use crate::collect::{Method, lists_bound_sockets};
+use crate::kernel::{Host, Meta, Recorder};
+use crate::model::{HiddenCause, Table};
 use crate::render::escape::terminal;
 use crate::wire::passwd;
-use crate::wire::process;
 use crate::wire::redact::Redactor;
 
 /// What the analyses need to know of the kernel's settings.
-const SYSCTLS: [&str; 14] = [
+const SYSCTLS: [&str; 15] = [
     "ipv4/ip_local_port_range",
     "ipv4/ip_local_reserved_ports",
     "ipv4/ip_unprivileged_port_start",
@@ -33,6 +33,7 @@ const SYSCTLS: [&str; 14] = [
     "ipv6/bindv6only",
     "ipv6/ip_nonlocal_bind",
     "ipv6/conf/all/disable_ipv6",
+    "ipv6/conf/lo/disable_ipv6",
 ];
 
 pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Error> {
@@ -58,6 +59,7 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
         return Err(RecordError::Nothing.into());
     }
     recording.settings().map_err(failed)?;
+    recording.addresses().map_err(failed)?;
     let (processes, hidden) = recording.processes().map_err(failed)?;
     recording.names().map_err(failed)?;
     let sockets = recording.sockets();
@@ -93,6 +95,14 @@ fn meta(
     hidden: Option<HiddenCause>,
     left_out: Vec<String>,
 ) -> Meta {
+    let interfaces = host
+        .interface_names()
+        .into_iter()
+        .map(|(index, name)| match &mut redactor {
+            Some(redactor) => (index, redactor.interface(&name)),
+            None => (index, name),
+        })
+        .collect();
     let mut replaced = |kind: &str, text: String| match &mut redactor {
         Some(redactor) => redactor.name(kind, text.as_bytes()),
         None => text,
@@ -102,15 +112,7 @@ fn meta(
         kernel: host.kernel_release(),
         taken_at,
         netns: host.netns(),
-        interfaces: host
-            .interface_names()
-            .into_iter()
-            .map(|(index, name)| match name.as_str() {
-                // Everybody's loopback is lo.
-                "lo" => (index, name),
-                _ => (index, replaced("interface", name)),
-            })
-            .collect(),
+        interfaces,
         cgroups: host
             .cgroup_paths()
             .into_iter()
@@ -120,6 +122,7 @@ fn meta(
             })
             .collect(),
         hidden,
+        lists_bound: Some(lists_bound_sockets(host)),
         left_out,
         unknown_schema: None,
     }
@@ -150,89 +153,10 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Every process that holds a socket, and those that may; returns how many of the first, and
-    /// why the second cannot be told.
-    fn processes(&mut self) -> io::Result<(usize, Option<HiddenCause>)> {
-        let scan = match scan_holders(&self.host.path("proc"), self.host.is_recorded()) {
-            Ok(scan) => scan,
-            Err(error) => {
-                self.left_out.push(format!("processes: {error}"));
-                return Ok((0, Some(HiddenCause::NotRecorded)));
-            }
-        };
-        let mut holders: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
-        let own = std::process::id();
-        let others = scan
-            .holders
-            .into_iter()
-            .filter(|(_, holder)| holder.pid != own);
-        for (inode, Holder { pid, fd }) in others {
-            holders.entry(pid).or_default().push((fd, inode));
-        }
-        for (pid, sockets) in &holders {
-            self.process(*pid)?;
-            for (fd, inode) in sockets {
-                let target = format!("socket:[{inode}]");
-                self.recorder
-                    .link(&format!("proc/{pid}/fd/{fd}"), target.as_bytes())?;
-            }
-        }
-        // Without a folder `fd` they are known to be unreadable.
-        for pid in scan
-            .unreadable
-            .iter()
-            .filter(|pid| !holders.contains_key(pid))
-        {
-            self.process(*pid)?;
-        }
-        let hidden = match Visibility::of(self.host) {
-            Visibility::Limited(cause) => Some(cause),
-            Visibility::Full if scan.unreadable.is_empty() => None,
-            Visibility::Full => Some(HiddenCause::Permission),
-        };
-        Ok((holders.len(), hidden))
-    }
-
-    fn process(&mut self, pid: u32) -> io::Result<()> {
-        let base = format!("proc/{pid}");
-        self.recorder.folder(&base)?;
-        let exe = std::fs::read_link(self.host.path(&format!("{base}/exe"))).ok();
-        let Some(redactor) = &mut self.redactor else {
-            for file in ["stat", "status", "comm", "cgroup", "cmdline"] {
-                // A process may end at any moment; what was read of it is kept.
-                if let Ok(text) = self.host.read(&format!("{base}/{file}")) {
-                    self.recorder.write(&format!("{base}/{file}"), &text)?;
-                }
-            }
-            if let Some(exe) = exe {
-                self.recorder
-                    .link(&format!("{base}/exe"), exe.as_os_str().as_bytes())?;
-            }
-            return Ok(());
-        };
-        if let Ok(text) = self.host.read(&format!("{base}/comm")) {
-            let name = redactor.name("process", process::comm(&text));
-            self.recorder
-                .write(&format!("{base}/comm"), format!("{name}\n").as_bytes())?;
-        }
-        let unit = self
-            .host
-            .read(&format!("{base}/cgroup"))
-            .ok()
-            .and_then(|text| process::unit(&text));
-        if let Some(unit) = unit {
-            let unit = redactor.name("unit", &unit);
-            self.recorder.write(
-                &format!("{base}/cgroup"),
-                format!("0::/{unit}.service\n").as_bytes(),
-            )?;
-        }
-        Ok(())
-    }
-
     /// Names of ports, users and hosts.
     fn names(&mut self) -> io::Result<()> {
         self.copy_unless_redacted("etc/services")?;
+        self.copy_unless_redacted("etc/protocols")?;
         self.copy_unless_redacted("etc/hosts")?;
         let Some(redactor) = &mut self.redactor else {
             return self.copy("etc/passwd");

@@ -1,42 +1,40 @@
 //! What a listing asks for: its filter and its request.
 
 use super::context::{Context, Error};
-use crate::cli::plan::ListPlan;
+use super::names::MachineNames;
+use crate::cli::ListPlan;
 use crate::collect::Request;
-use crate::filter::{self, Query};
-use crate::join::Services;
-use crate::model::{DetailSet, Family, Protocol, StateSet, Table};
-use crate::wire::services;
+use crate::filter::{self, Judge, Query, Test};
+use crate::model::{DetailSet, Protocol, StateSet, Table};
 
-/// Parses the filter; names of ports are looked up only when it has any.
-pub(super) fn query(context: &Context, plan: &ListPlan) -> Result<Query, Error> {
-    let names = std::cell::OnceCell::new();
-    let port_of = |name: &str| {
-        names
-            .get_or_init(|| {
-                let text = context.host.read("etc/services").unwrap_or_default();
-                Services::new(services::parse(&text).services)
-            })
-            .port(name)
-    };
-    Ok(filter::parse(&plan.filter, &port_of)?)
+/// Parses the filter; warns of what had to be assumed for it.
+pub(super) fn query(context: &mut Context, plan: &ListPlan) -> Result<Query, Error> {
+    let names = MachineNames::new(context, plan);
+    let query = filter::parse(&plan.filter, &names)?;
+    if let Some(gap) = names.into_gap() {
+        context.warn_of_gaps(&[gap]);
+    }
+    Ok(query)
 }
 
 /// What to ask for: states and tables as narrow as flags and filter allow.
 pub(super) fn request(context: &Context, plan: &ListPlan, query: &Query) -> Request {
+    let condition = query.condition.as_ref();
+    let mut details = plan.needed_details();
+    details.extended |= query.asks(&Test::needs_details);
     Request {
         tables: plan.tables.clone(),
         states: query.states.unwrap_or(plan.states),
-        details: plan.needed_details(),
+        details,
         method: context.method,
-        condition: query.condition.clone(),
+        condition: condition.and_then(|condition| condition.judged_by(Judge::BEST_KERNEL)),
     }
 }
 
 /// The tables whose sockets draw ephemeral ports: all there are.
 pub(super) fn all_tables() -> Vec<Table> {
-    let of_protocol = |protocol| Family::ALL.map(|family| Table { protocol, family });
-    Protocol::ALL.into_iter().flat_map(of_protocol).collect()
+    let protocols = Protocol::WITH_PORTS.into_iter();
+    protocols.flat_map(Protocol::tables).collect()
 }
 
 /// A request for every socket of these tables, and nothing beside them.
@@ -48,6 +46,12 @@ pub(super) fn whole(context: &Context, tables: Vec<Table>) -> Request {
         method: context.method,
         condition: None,
     }
+}
+
+/// Whether it reads sockets that have ports, so that something is to be said of ports.
+pub(super) fn lists_ports(request: &Request) -> bool {
+    let ports = all_tables();
+    request.tables.iter().any(|table| ports.contains(table))
 }
 
 /// Those of which a request reads nothing.

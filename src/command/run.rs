@@ -1,26 +1,55 @@
 //! From a plan to its command.
 
-use super::context::{Context, Error, Finish};
-use super::{completions, ephemeral, list, overview, record, summary};
-use crate::cli::plan::{Job, Plan};
-use crate::kernel::Host;
+use super::context::{Context, Error, Finish, write_warning};
+use super::{completions, ephemeral, list, overview, record, summary, why};
+use crate::cli::{Job, Netns, Plan};
+use crate::collect::find_everywhere;
+use crate::kernel::{Host, NetnsTarget};
 
 /// Does what was planned.
 pub fn run(plan: Plan) -> Result<Finish, Error> {
-    let host = match &plan.from {
-        None => Ok(Host::Live),
-        Some(path) => Host::recorded(path),
-    };
-    let context = host
-        .map(|host| Context::new(host, plan.method, plan.holder_method))
-        .map_err(Error::from);
-    match plan.job {
-        Job::Overview(output) => overview::run(&mut context?, &output),
-        Job::Summary(plan) => summary::run(&mut context?, &plan),
-        Job::List(plan) => list::run(&mut context?, &plan),
+    match (&plan.netns, &plan.from) {
+        (Netns::At(name), None) => {
+            let target = match NetnsTarget::find(name) {
+                Ok(target) => target,
+                Err(error) => return run_on(&plan, Err(error.into())),
+            };
+            if let Some(pid) = target.not_process {
+                write_warning(&format!(
+                    "netns {pid} is the one of that name; that of process {pid} is \
+                     /proc/{pid}/ns/net"
+                ));
+            }
+            let ran = target.run(|host| run_on(&plan, Ok(host)));
+            ran.unwrap_or_else(|error| run_on(&plan, Err(error.into())))
+        }
+        (_, Some(path)) => run_on(&plan, Host::recorded(path).map_err(Error::from)),
+        (Netns::All, None) => {
+            let everywhere = find_everywhere();
+            run_on(
+                &plan,
+                everywhere.map_err(|gap| Error::Nothing(gap.to_string())),
+            )
+        }
+        (_, None) => run_on(&plan, Ok(Host::Live)),
+    }
+}
+
+/// Does it with this host, or tells why there is none.
+fn run_on(plan: &Plan, host: Result<Host, Error>) -> Result<Finish, Error> {
+    let context = host.map(|host| {
+        let mut context = Context::new(host, plan.method, plan.holder_method);
+        context.tells_netns = plan.netns != Netns::Unsaid;
+        context
+    });
+    match &plan.job {
+        Job::Overview(output) => overview::run(&mut context?, output),
+        Job::Summary(plan) => summary::run(&mut context?, plan),
+        Job::List(plan) => list::run(&mut context?, plan),
         // Its readers are told in their own format when there is nothing to read.
-        Job::Ephemeral(plan) => ephemeral::run(context, &plan),
-        Job::Record(record) => record::run(&mut context?, &record),
-        Job::Completions(shell) => completions::run(shell),
+        Job::Ephemeral(plan) => ephemeral::run(context, plan),
+        Job::Why(plan) => why::run(&mut context?, plan),
+        Job::Record(record) => record::run(&mut context?, record),
+        Job::Completions(shell) => completions::run(*shell),
     }
 }

@@ -4,17 +4,25 @@ use std::io::{self, Write};
 
 use super::annotate::Annotator;
 use super::context::Context;
-use crate::analyze::Ephemeral;
-use crate::cli::plan::{Format, ListPlan};
+use super::ports::PortCounts;
+use super::sieve::Sieve;
+use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request};
-use crate::model::{Protocol, Row, Socket};
-use crate::render::{Csv, JsonFields, Plain, PlainOptions, json_row};
+use crate::model::{Protocol, Row, Table};
+use crate::render::{Column, Csv, JsonFields, Plain, PlainOptions, json_row};
 
 /// Rows that are held back before the first is printed: the widths of plain fit them, and owners
 /// are looked for once they are known to exist. Most listings are shorter.
 const STAGE_LEN: usize = 4096;
 /// Output is handed to the kernel in pieces of about this size.
 const OUTPUT_LEN: usize = 64 << 10;
+
+/// Whether ss would show the column Netid: it has a name for each kind of unix and packet sockets.
+fn has_netids(tables: &[Table]) -> bool {
+    let first = tables.first().map(|table| table.protocol);
+    matches!(first, Some(Protocol::Unix | Protocol::Packet))
+        || tables.iter().any(|table| Some(table.protocol) != first)
+}
 
 /// A format whose rows stand for themselves.
 pub(super) enum Writer {
@@ -30,7 +38,12 @@ impl Writer {
         match plan.output.format {
             Format::Csv => Writer::Csv(Csv::new(
                 plan.columns.clone().unwrap_or_else(|| {
-                    Csv::default_columns(plan.needs_owners(), plan.timers, plan.details)
+                    let owners = plan.needs_owners();
+                    let (timers, details) = (plan.timers, plan.details);
+                    let beyond_ip = plan.is_beyond_ip();
+                    let mut columns = Csv::default_columns(owners, timers, details, beyond_ip);
+                    columns.extend(context.is_everywhere().then_some(Column::Netns));
+                    columns
                 }),
                 header,
             )),
@@ -41,13 +54,12 @@ impl Writer {
             Format::Plain | Format::Table | Format::Json => {
                 Writer::Plain(Plain::new(PlainOptions {
                     header,
-                    netid: Protocol::ALL.iter().all(|protocol| {
-                        plan.tables.iter().any(|table| table.protocol == *protocol)
-                    }),
+                    netid: has_netids(&plan.tables),
                     state: !request.states.is_single(),
                     port_names: !plan.numeric,
                     timers: plan.timers,
                     details: plan.details,
+                    namespaces: context.is_everywhere(),
                     numeric: plan.numeric,
                     oneline: plan.oneline,
                     columns: plan.columns.clone(),
@@ -82,39 +94,42 @@ impl Writer {
 
 /// Prints the sockets that pass.
 pub(super) struct Stream<'a, W> {
-    pass: &'a dyn Fn(&Socket) -> bool,
+    sieve: &'a Sieve<'a>,
     annotator: Annotator<'a>,
     writer: Writer,
-    ephemeral: Option<Ephemeral>,
+    ephemeral: Option<PortCounts<'a>>,
     stage: Batch,
+    /// How many rows of the stage are prepared and known to pass.
+    sifted: usize,
     flowing: bool,
     printed: u64,
     out: W,
     buffer: Vec<u8>,
-    before: Before,
+    before: Before<'a>,
 }
 
 /// What a table found when it began.
-struct Before {
+struct Before<'a> {
     staged: usize,
     printed: u64,
-    ephemeral: Option<Ephemeral>,
+    ephemeral: Option<PortCounts<'a>>,
 }
 
 impl<'a, W: Write> Stream<'a, W> {
     pub(super) fn new(
-        pass: &'a dyn Fn(&Socket) -> bool,
+        sieve: &'a Sieve<'a>,
         annotator: Annotator<'a>,
         writer: Writer,
-        ephemeral: Option<Ephemeral>,
+        ephemeral: Option<PortCounts<'a>>,
         out: W,
     ) -> Stream<'a, W> {
         Stream {
-            pass,
+            sieve,
             annotator,
             writer,
             ephemeral,
             stage: Batch::default(),
+            sifted: 0,
             flowing: false,
             printed: 0,
             out,
@@ -127,22 +142,27 @@ impl<'a, W: Write> Stream<'a, W> {
         }
     }
 
+    /// Leaves on the stage what passes wholly.
+    fn sift(&mut self) {
+        self.sieve
+            .sift(&mut self.annotator, &mut self.stage, self.sifted);
+        self.sifted = self.stage.sockets.len();
+    }
+
     fn print_stage(&mut self) -> io::Result<()> {
+        self.sift();
         if !self.flowing {
             // As in ss; of what comes later it cannot be known what is still to come.
             self.stage.sort_by_table();
         }
-        let Batch { sockets, details } = &self.stage;
-        self.annotator.prepare(sockets);
-        let rows: Vec<Row<'_>> = sockets
-            .iter()
-            .enumerate()
-            .map(|(index, socket)| self.annotator.row(socket, details.get(index)))
+        let rows: Vec<Row<'_>> = (0..self.stage.sockets.len())
+            .map(|index| self.annotator.row_of(&self.stage, index))
             .collect();
         self.writer.rows(&rows, &mut self.buffer);
         self.printed += rows.len() as u64;
         self.flowing = true;
         self.stage.clear();
+        self.sifted = 0;
         if self.buffer.len() >= OUTPUT_LEN {
             self.out.write_all(&self.buffer)?;
             self.buffer.clear();
@@ -151,7 +171,7 @@ impl<'a, W: Write> Stream<'a, W> {
     }
 
     /// Prints what is left; returns what was counted and joined.
-    pub(super) fn finish(mut self) -> io::Result<(Option<Ephemeral>, Annotator<'a>)> {
+    pub(super) fn finish(mut self) -> io::Result<(Option<PortCounts<'a>>, Annotator<'a>)> {
         self.print_stage()?;
         self.writer.finish(&mut self.buffer);
         self.out.write_all(&self.buffer)?;
@@ -162,6 +182,10 @@ impl<'a, W: Write> Stream<'a, W> {
 
 impl<W: Write> Receiver for Stream<'_, W> {
     fn begin(&mut self) {
+        if self.sieve.asks_owners() {
+            // What is taken back is counted from here.
+            self.sift();
+        }
         self.before = Before {
             staged: self.stage.sockets.len(),
             printed: self.printed,
@@ -176,8 +200,14 @@ impl<W: Write> Receiver for Stream<'_, W> {
                 .iter()
                 .for_each(|socket| ephemeral.add(socket));
         }
-        self.stage.append_if(batch, self.pass);
-        if self.flowing || self.stage.sockets.len() >= STAGE_LEN {
+        let sieve = self.sieve;
+        self.stage
+            .append_if(batch, |socket, details| sieve.may_pass(socket, details));
+        let is_full = |stage: &Batch| stage.sockets.len() >= STAGE_LEN;
+        if is_full(&self.stage) && self.sieve.asks_owners() {
+            self.sift();
+        }
+        if self.flowing || is_full(&self.stage) {
             self.print_stage()?;
         }
         Ok(Flow::More)
@@ -188,6 +218,7 @@ impl<W: Write> Receiver for Stream<'_, W> {
             return false;
         }
         self.stage.truncate(self.before.staged);
+        self.sifted = self.sifted.min(self.before.staged);
         self.ephemeral = self.before.ephemeral.take();
         true
     }

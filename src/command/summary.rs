@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 
+use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
 use super::hold::{tables_read, whole_verdict};
-use super::request::{query, request};
-use crate::analyze::{Ephemeral, Summary};
-use crate::cli::plan::{Format, ListPlan};
+use super::ports::PortCounts;
+use super::request::{lists_ports, query, request};
+use super::sieve::Sieve;
+use crate::analyze::{EphemeralSettings, Summary};
+use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
@@ -29,6 +32,7 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
                 if plan.output.format == Format::Table {
                     writeln!(io::stdout())?;
                 }
+                context.begin_round();
             }
             Some(_) => return Ok(Finish::Done),
             None => return Ok(Finish::Done),
@@ -38,10 +42,30 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
 
 /// Counts the sockets that pass.
 struct Count<'a> {
-    query: &'a Query,
+    sieve: Sieve<'a>,
+    annotator: Annotator<'a>,
+    stage: Batch,
     summary: Summary,
-    ephemeral: Option<Ephemeral>,
-    before: Option<(Summary, Option<Ephemeral>)>,
+    ephemeral: Option<PortCounts<'a>>,
+    before: Option<(Summary, Option<PortCounts<'a>>)>,
+}
+
+impl<'a> Count<'a> {
+    fn new(
+        context: &'a Context,
+        request: &'a Request,
+        query: &'a Query,
+        settings: Option<EphemeralSettings>,
+    ) -> Count<'a> {
+        Count {
+            sieve: Sieve::new(context, query),
+            annotator: Annotator::new(context, request, Wants::of_filter(query)),
+            stage: Batch::default(),
+            summary: Summary::default(),
+            ephemeral: settings.map(|settings| PortCounts::new(context, settings)),
+            before: None,
+        }
+    }
 }
 
 impl Receiver for Count<'_> {
@@ -50,13 +74,21 @@ impl Receiver for Count<'_> {
     }
 
     fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
-        for socket in &batch.sockets {
-            if let Some(ephemeral) = &mut self.ephemeral {
-                ephemeral.add(socket);
-            }
-            if self.query.accepts(socket) {
-                self.summary.add(socket);
-            }
+        if let Some(ephemeral) = &mut self.ephemeral {
+            batch
+                .sockets
+                .iter()
+                .for_each(|socket| ephemeral.add(socket));
+        }
+        let sieve = &self.sieve;
+        self.stage.clear();
+        self.stage
+            .append_if(batch, |socket, details| sieve.may_pass(socket, details));
+        if sieve.asks_owners() {
+            sieve.sift(&mut self.annotator, &mut self.stage, 0);
+        }
+        for socket in &self.stage.sockets {
+            self.summary.add(socket);
         }
         Ok(Flow::More)
     }
@@ -80,23 +112,23 @@ fn print(
         Ok(settings) => (Some(settings), None),
         Err(gap) => (None, Some(gap)),
     };
-    let mut count = Count {
-        query,
-        summary: Summary::default(),
-        ephemeral: settings.clone().map(Ephemeral::new),
-        before: None,
-    };
+    let mut count = Count::new(context, request, query, settings.clone());
     let mut report = collect(&context.host, request, &mut count)?;
+    report.gaps.extend(count.sieve.gap(&report));
+    report.gaps.extend(count.annotator.gaps());
     let summary = &count.summary;
     let counted = count.ephemeral.take();
     let verdict = settings
+        .filter(|_| lists_ports(request))
         .and_then(|settings| whole_verdict(context, request, counted, settings, &mut report.gaps));
     // CSV and lines of JSON have no place for what is now missing.
     let has_place = matches!(
         plan.output.format,
         Format::Table | Format::Plain | Format::Json
     );
-    report.gaps.extend(settings_gap.filter(|_| has_place));
+    report
+        .gaps
+        .extend(settings_gap.filter(|_| has_place && lists_ports(request)));
     let header = plan.output.header;
     let mut out = Vec::new();
     match plan.output.format {

@@ -2,59 +2,117 @@
 
 use std::net::IpAddr;
 
-use super::{Comparison, End, Expression, Prefix, Query, Test};
-use crate::model::{Endpoint, Socket};
+use super::{Comparison, End, Expression, Prefix, Test};
+use crate::model::{Endpoint, Process, Row, Socket};
 
-impl Query {
-    /// Whether the condition holds for the socket. Its state is judged when it is collected.
-    pub fn accepts(&self, socket: &Socket) -> bool {
-        self.condition
-            .as_ref()
-            .is_none_or(|condition| condition.holds(socket))
-    }
-}
+/// The kernel keeps this much of a process's name.
+const COMM_LEN: usize = 15;
+/// Length of a container's id.
+const ID_LEN: usize = 64;
 
 impl Expression {
-    /// Whether it holds for the socket.
-    pub fn holds(&self, socket: &Socket) -> bool {
+    /// Whether it holds for the socket of a row, as far as the row tells.
+    pub fn holds(&self, row: &Row<'_>) -> bool {
         match self {
-            Expression::And(parts) => parts.iter().all(|part| part.holds(socket)),
-            Expression::Or(parts) => parts.iter().any(|part| part.holds(socket)),
-            Expression::Not(inner) => !inner.holds(socket),
-            Expression::Test(test) => test.passes(socket),
+            Expression::And(parts) => parts.iter().all(|part| part.holds(row)),
+            Expression::Or(parts) => parts.iter().any(|part| part.holds(row)),
+            Expression::Not(inner) => !inner.holds(row),
+            Expression::Test(test) => test.passes(row),
         }
     }
 }
 
 impl Test {
-    fn passes(&self, socket: &Socket) -> bool {
+    /// What is not known passes no test.
+    fn passes(&self, row: &Row<'_>) -> bool {
+        let socket = row.socket;
         match *self {
             Test::Port {
                 end,
                 comparison,
                 port,
-            } => comparison.holds(end.of(socket).port, port),
+            } => end
+                .of(socket)
+                .is_some_and(|found| comparison.holds(found.port, port)),
             Test::Family(family) => socket.family() == family,
-            Test::Address { end, prefix, port } => {
-                let found = end.of(socket);
+            Test::Address { end, prefix, port } => end.of(socket).is_some_and(|found| {
                 port.is_none_or(|port| port == found.port)
                     && prefix.is_none_or(|prefix| prefix.contains(found.addr))
+            }),
+            Test::Autobound(range) => socket.inet().is_some_and(|ends| {
+                let told = row.details.and_then(|details| details.autobound);
+                told.unwrap_or(range.contains(ends.local.port))
+            }),
+            Test::Interface(index) => socket.interface == index,
+            // As in ss, a mark that is not told is none.
+            Test::Mark { mark, mask } => {
+                let found = row.details.and_then(|details| details.mark);
+                found.unwrap_or(0) & mask == mark
             }
+            Test::Cgroup(id) => row
+                .details
+                .is_some_and(|details| details.cgroup == Some(id)),
+            Test::Uid { comparison, uid } => {
+                row.uid().is_some_and(|found| comparison.holds(found, uid))
+            }
+            Test::Inode { comparison, inode } => comparison.holds(socket.inode, inode),
+            Test::Netns(inode) => {
+                let namespace = row.namespace;
+                namespace.is_some_and(|namespace| namespace.inode == Some(inode))
+            }
+            Test::Pid { comparison, pid } => row
+                .owners
+                .iter()
+                .any(|owner| comparison.holds(owner.holder.pid, pid)),
+            Test::Comm(ref name) => held_by(row, |process| is_comm(&process.comm, name)),
+            Test::Unit(ref name) => held_by(row, |process| {
+                process
+                    .unit
+                    .as_ref()
+                    .is_some_and(|unit| is_unit(unit, name))
+            }),
+            Test::Container(ref name) => held_by(row, |process| {
+                let mut containers = process.containers.iter();
+                containers.any(|container| is_container(container, name))
+            }),
         }
     }
 }
 
+/// Whether one of a socket's owners is such a process.
+fn held_by(row: &Row<'_>, is_meant: impl Fn(&Process) -> bool) -> bool {
+    row.owners.iter().any(|owner| is_meant(owner.process))
+}
+
+/// The kernel cuts names; whoever asks for one may write it whole.
+fn is_comm(found: &[u8], wanted: &[u8]) -> bool {
+    found == wanted || (found.len() == COMM_LEN && wanted.starts_with(found))
+}
+
+/// As systemctl does, a service is known by its name alone.
+fn is_unit(found: &[u8], wanted: &[u8]) -> bool {
+    found == wanted || found.strip_suffix(b".service") == Some(wanted)
+}
+
+/// Ids may be cut, as container tools show them; names may not.
+fn is_container(found: &[u8], wanted: &[u8]) -> bool {
+    let is_id = found.len() >= ID_LEN && found.iter().all(u8::is_ascii_hexdigit);
+    found == wanted || (is_id && !wanted.is_empty() && found.starts_with(wanted))
+}
+
 impl End {
-    const fn of(self, socket: &Socket) -> &Endpoint {
-        match self {
-            End::Local => &socket.local,
-            End::Peer => &socket.peer,
-        }
+    /// This end; `None` of a socket without addresses and ports.
+    fn of(self, socket: &Socket) -> Option<&Endpoint> {
+        let ends = socket.inet()?;
+        Some(match self {
+            End::Local => &ends.local,
+            End::Peer => &ends.peer,
+        })
     }
 }
 
 impl Comparison {
-    fn holds(self, found: u16, wanted: u16) -> bool {
+    fn holds<N: Ord>(self, found: N, wanted: N) -> bool {
         match self {
             Comparison::Equal => found == wanted,
             Comparison::NotEqual => found != wanted,
@@ -69,17 +127,17 @@ impl Comparison {
 impl Prefix {
     /// Whether the address is in the prefix.
     pub fn contains(&self, addr: IpAddr) -> bool {
-        match (self.addr, addr) {
+        match (self.addr(), addr) {
             (IpAddr::V4(wanted), IpAddr::V4(found)) => same_bits(
                 u128::from(wanted.to_bits()),
                 u128::from(found.to_bits()),
-                32 - self.length,
+                32 - self.length(),
             ),
             (IpAddr::V4(_), IpAddr::V6(found)) => found
                 .to_ipv4_mapped()
                 .is_some_and(|found| self.contains(IpAddr::V4(found))),
             (IpAddr::V6(wanted), IpAddr::V6(found)) => {
-                same_bits(wanted.to_bits(), found.to_bits(), 128 - self.length)
+                same_bits(wanted.to_bits(), found.to_bits(), 128 - self.length())
             }
             (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
@@ -94,8 +152,11 @@ fn same_bits(one: u128, other: u128, free: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::parse;
-    use crate::model::{Protocol, Queues, State};
+    use crate::filter::{Known, parse};
+    use crate::model::{
+        Details, Ends, Holder, Namespace, NetlinkEnds, Owners, PacketEnds, Processes, Protocol,
+        Queues, SocketKind, State, UnixEnds,
+    };
 
     fn socket(local: &str, peer: &str) -> Socket {
         let endpoint = |text: &str| {
@@ -109,8 +170,7 @@ mod tests {
             protocol: Protocol::Tcp,
             state: State::Established,
             v6only: None,
-            local: endpoint(local),
-            peer: endpoint(peer),
+            ends: Ends::inet(endpoint(local), endpoint(peer)),
             interface: 0,
             queues: Queues::Bytes {
                 unread: 0,
@@ -120,20 +180,41 @@ mod tests {
             uid: 0,
             inode: 1,
             cookie: 1,
+            netns: 0,
         }
     }
 
+    /// Insists on what is said of a connection of www-data's in namespace `blue`.
     #[track_caller]
     fn check(filter: &str, expected: bool) {
-        let query = parse(filter, &|_| None).unwrap();
-        let found = query.accepts(&socket("127.0.0.1:8080", "[::ffff:10.1.2.3]:443"));
-        assert_eq!(found, expected, "{filter}");
+        let condition = parse(filter, &Known).unwrap().condition.unwrap();
+        let socket = Socket {
+            uid: 33,
+            inode: 99,
+            interface: 2,
+            ..socket("127.0.0.1:40000", "[::ffff:10.1.2.3]:443")
+        };
+        let details = Details {
+            mark: Some(0x15),
+            cgroup: Some(77),
+            ..Details::default()
+        };
+        let namespace = Namespace {
+            inode: Some(4_026_532_000),
+            ..Namespace::default()
+        };
+        let row = Row {
+            details: Some(&details),
+            namespace: Some(&namespace),
+            ..Row::bare(&socket)
+        };
+        assert_eq!(condition.holds(&row), expected, "{filter}");
     }
 
     #[test]
     fn ports() {
-        check("sport = 8080", true);
-        check("sport != 8080", false);
+        check("sport = 40000", true);
+        check("sport != 40000", false);
         check("dport >= 443 and dport <= 443", true);
         check("dport > 443 or dport < 443", false);
         check("not dport = 80", true);
@@ -142,8 +223,8 @@ mod tests {
     #[test]
     fn addresses() {
         check("src 127.0.0.0/8", true);
-        check("src 127.0.0.1:8080", true);
-        check("src 127.0.0.1:8081", false);
+        check("src 127.0.0.1:40000", true);
+        check("src 127.0.0.1:40001", false);
         check("src 128.0.0.0/1", false);
         check("src 0.0.0.0/0", true);
         check("dst :443", true);
@@ -161,5 +242,193 @@ mod tests {
         check("dst 11.0.0.0/8", false);
         check("dst ::ffff:10.1.2.3", true);
         check("dst [::ffff:10.1.2.3]:443", true);
+    }
+
+    #[test]
+    fn what_a_socket_tells_of_itself() {
+        check("dev = eth0", true);
+        check("dev 2", true);
+        check("dev != 2", false);
+        check("dev = 0x3", false);
+        check("fwmark = 0x15", true);
+        check("fwmark 21", true);
+        check("fwmark = 0x5/0xf", true);
+        check("fwmark != 025", false);
+        check("fwmark = 5", false);
+        check("cgroup = '/a b'", true);
+        check("cgroup != '/a b'", false);
+        check("uid = 33 and uid < 34 and uid >= 33", true);
+        check("uid > 33 or uid != 33", false);
+        check("user = www-data and user 33", true);
+        check("user != www-data", false);
+        check("inode = 99 inode > 98 inode != 0", true);
+        check("netns = blue and netns 4026532000", true);
+        check("netns != blue or netns = 4026531840", false);
+        check("dev = veth0", true);
+        check("netns != blue or dev != veth0", false);
+        check("autobound", true);
+        check("sport = * and dport = :*", true);
+        check("sport != *", false);
+    }
+
+    /// Insists on what is said of a socket that two processes hold.
+    #[track_caller]
+    fn check_owned(filter: &str, expected: bool) {
+        let process = |comm: &str, unit: &str, container: &str| Process {
+            comm: comm.into(),
+            unit: Some(unit.into()),
+            containers: vec![b"outer".into(), container.into()],
+            ..Process::default()
+        };
+        let id = "0a".repeat(32);
+        let processes = Processes::from([
+            (7, process("nginx", "nginx.service", &id)),
+            (9, process("prometheus-node", "user@1000.service", "web")),
+        ]);
+        let holders = [(7, 3), (9, 4)].map(|(pid, fd)| Holder { pid, fd });
+        let socket = socket("127.0.0.1:80", "127.0.0.1:4000");
+        let row = Row {
+            owners: Owners::Known {
+                holders: &holders,
+                processes: &processes,
+            },
+            ..Row::bare(&socket)
+        };
+        let condition = parse(filter, &Known).unwrap().condition.unwrap();
+        assert_eq!(condition.holds(&row), expected, "{filter}");
+        assert!(!condition.holds(&Row::bare(&socket)) || filter.contains('!'));
+    }
+
+    #[test]
+    fn sockets_without_addresses_have_no_ports() {
+        let process = Process {
+            comm: b"dbus-daemon".to_vec(),
+            ..Process::default()
+        };
+        let processes = Processes::from([(7, process)]);
+        let holders = [Holder { pid: 7, fd: 3 }];
+        let owners = Owners::Known {
+            holders: &holders,
+            processes: &processes,
+        };
+        let unix = Ends::Unix(UnixEnds {
+            kind: SocketKind::Stream,
+            name: None,
+            peer: 443,
+        });
+        let packet = Ends::Packet(PacketEnds {
+            kind: SocketKind::Raw,
+            protocol: 3,
+        });
+        let netlink = Ends::Netlink(NetlinkEnds {
+            protocol: 0,
+            port: 443,
+            peer: None,
+        });
+        for (protocol, ends) in [
+            (Protocol::Unix, unix),
+            (Protocol::Packet, packet),
+            (Protocol::Netlink, netlink),
+        ] {
+            let socket = Socket {
+                protocol,
+                ends,
+                uid: 33,
+                inode: 99,
+                interface: 2,
+                ..socket("127.0.0.1:40000", "10.1.2.3:443")
+            };
+            let row = Row {
+                owners,
+                ..Row::bare(&socket)
+            };
+            for (filter, expected) in [
+                (
+                    "sport = 443 or dport = 443 or sport >= 0 or dport <= 65535",
+                    false,
+                ),
+                (
+                    "src 0.0.0.0/0 or dst 0.0.0.0/0 or src ::/0 or dst ::/0",
+                    false,
+                ),
+                ("src :443 or dst :443 or src any or dst any", false),
+                ("src inet:any or src inet6:any or autobound", false),
+                ("not sport = 443 and not dst 10.1.2.3", true),
+                ("pid = 7 and comm = dbus-daemon", true),
+                ("pid = 8 or comm = nginx", false),
+                ("user = www-data and uid = 33 and inode = 99", true),
+                ("dev = eth0 and fwmark = 0", true),
+            ] {
+                let condition = parse(filter, &Known).unwrap().condition.unwrap();
+                assert_eq!(condition.holds(&row), expected, "{protocol}: {filter}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_owner_of_several_is_enough() {
+        check_owned("pid = 7", true);
+        check_owned("pid = 8", false);
+        check_owned("pid != 7", false);
+        check_owned("pid != 8", true);
+        check_owned("pid > 8 and pid < 8", true);
+        check_owned("pid = 7 and comm = prometheus-node", true);
+        check_owned("comm = ngin", false);
+        check_owned("comm = prometheus-node-exporter", true);
+        check_owned("comm = nginx-worker", false);
+        check_owned("unit = nginx.service and unit = nginx", true);
+        check_owned("unit = user@1000", true);
+        check_owned("unit = ngin", false);
+        check_owned("container = 0a0a0a0a0a0a and container = 0", true);
+        check_owned("container = outer container = web", true);
+        check_owned("container = we", false);
+        check_owned("container != web", false);
+    }
+
+    #[test]
+    fn what_is_not_known_passes_no_test() {
+        // TIME-WAIT, of which the kernel keeps neither user nor inode.
+        let left = Socket {
+            inode: 0,
+            ..socket("127.0.0.1:80", "127.0.0.1:4000")
+        };
+        for (filter, expected) in [
+            ("uid = 0", false),
+            ("uid != 0", true),
+            ("uid >= 0", false),
+            ("user = 0", false),
+            ("inode = 0", true),
+            ("cgroup = '/a b'", false),
+            ("netns = blue", false),
+            ("netns != blue", true),
+            ("fwmark = 0", true),
+            ("fwmark = 1", false),
+            ("autobound", false),
+        ] {
+            let condition = parse(filter, &Known).unwrap().condition.unwrap();
+            assert_eq!(condition.holds(&Row::bare(&left)), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_knows_better_who_chose_a_port() {
+        let condition = parse("autobound", &Known).unwrap().condition.unwrap();
+        for (port, told, expected) in [
+            (40000, None, true),
+            (40000, Some(true), true),
+            (40000, Some(false), false),
+            (80, None, false),
+        ] {
+            let socket = socket(&format!("127.0.0.1:{port}"), "10.0.0.1:80");
+            let details = Details {
+                autobound: told,
+                ..Details::default()
+            };
+            let row = Row {
+                details: Some(&details),
+                ..Row::bare(&socket)
+            };
+            assert_eq!(condition.holds(&row), expected, "{port} {told:?}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Pure: what was read arrives as values.
 
+mod ip_protocols;
 mod known_ports;
 mod owners;
 mod services;
 
+pub use ip_protocols::IpProtocols;
 pub use owners::HolderIndex;
 pub use services::Services;

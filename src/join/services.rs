@@ -36,10 +36,12 @@ impl Services {
         if let Some(name) = self.names.get(&(protocol, port)) {
             return Some(name);
         }
-        PORTS
-            .binary_search_by_key(&(port, protocol), |&(port, protocol, _)| (port, protocol))
-            .ok()
-            .map(|index| PORTS[index].2)
+        known(protocol, port).map(|(name, _)| name)
+    }
+
+    /// What a port is for, as far as everybody knows it.
+    pub fn description(protocol: Protocol, port: u16) -> Option<&'static str> {
+        known(protocol, port).map(|(_, description)| description)
     }
 
     /// Port of a name or alias; of both protocols TCP's is preferred where they differ.
@@ -48,12 +50,29 @@ impl Services {
             .into_iter()
             .find_map(|protocol| self.ports.get(&(protocol, name.to_owned())).copied())
             .or_else(|| {
-                PORTS
-                    .iter()
-                    .find(|(_, _, known)| *known == name)
-                    .map(|&(port, _, _)| port)
+                let mut known = PORTS.iter().filter(|known| known.2 == name);
+                known.next().map(|known| known.0)
             })
     }
+
+    /// Port of a name or alias of a protocol.
+    pub fn port_of(&self, protocol: Protocol, name: &str) -> Option<u16> {
+        let own = self.ports.get(&(protocol, name.to_owned()));
+        own.copied().or_else(|| {
+            let mut known = PORTS.iter();
+            let found = known.find(|known| (known.1, known.2) == (protocol, name));
+            found.map(|known| known.0)
+        })
+    }
+}
+
+/// Name and purpose of a port that everybody knows.
+fn known(protocol: Protocol, port: u16) -> Option<(&'static str, &'static str)> {
+    let key = |&(port, protocol, ..): &(u16, Protocol, &str, &str)| (port, protocol);
+    let index = PORTS.binary_search_by_key(&(port, protocol), key).ok()?;
+    PORTS
+        .get(index)
+        .map(|&(_, _, name, description)| (name, description))
 }
 
 #[cfg(test)]
@@ -62,7 +81,8 @@ mod tests {
 
     #[test]
     fn the_built_in_table_is_sorted() {
-        assert!(PORTS.is_sorted_by_key(|&(port, protocol, _)| (port, protocol)));
+        assert!(PORTS.is_sorted_by_key(|&(port, protocol, ..)| (port, protocol)));
+        assert!(PORTS.iter().all(|&(.., text)| !text.is_empty()));
     }
 
     #[test]
@@ -86,5 +106,12 @@ mod tests {
         assert_eq!(services.name(Protocol::Tcp, 5432), Some("postgresql"));
         assert_eq!(services.port("wireguard"), Some(51820));
         assert_eq!(services.port("http999"), None);
+        assert_eq!(services.port_of(Protocol::Udp, "syslog"), Some(514));
+        assert_eq!(services.port_of(Protocol::Tcp, "syslog"), None);
+        assert_eq!(services.port_of(Protocol::Udp, "wireguard"), Some(51820));
+        assert_eq!(services.port_of(Protocol::Tcp, "wireguard"), None);
+        let web = Services::description(Protocol::Tcp, 80);
+        assert_eq!(web, Some("Web"));
+        assert_eq!(Services::description(Protocol::Tcp, 81), None);
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn paths_by_id() -> HashMap<u64, Vec<u8>> {
     paths
 }
 
-fn cgroup2_root() -> Option<PathBuf> {
+/// Where the cgroup2 tree is mounted; `None` when it is not.
+pub(super) fn cgroup2_root() -> Option<PathBuf> {
     let text = mounts::read().ok()?;
     let found = mounts::mounts(&text).find(|mount| mount.kind == b"cgroup2");
     found.map(|mount| mount.point)

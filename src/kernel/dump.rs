@@ -1,11 +1,11 @@
-//! A sock_diag dump, live or recorded, as chunks of whole messages.
+//! A dump over netlink, live or recorded, as chunks of whole messages.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::mpsc;
 use std::thread;
 
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::{Socket, SocketAddr};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
@@ -60,6 +60,18 @@ impl Dump {
             AdminDetails::Wanted => open(),
             AdminDetails::Unwanted => without_net_admin(open),
         }?;
+        Dump::begin(socket, request)
+    }
+
+    /// Sends a request for routes.
+    pub(super) fn routes(request: &[u8]) -> io::Result<Dump> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        // Only so does the kernel keep to the table that is asked for. Before Linux 4.20 it cannot.
+        let _ = socket.set_netlink_get_strict_chk(true);
+        Dump::begin(socket, request)
+    }
+
+    fn begin(socket: Socket, request: &[u8]) -> io::Result<Dump> {
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.send(request, 0)?;
         Ok(Dump {
@@ -86,6 +98,17 @@ impl Dump {
             source: Source::Scripted(chunks.into_iter()),
             base: 0,
         }
+    }
+
+    /// The port id of the netlink socket of a live dump, which stands in a list of netlink sockets
+    /// itself.
+    pub fn port_id(&self) -> Option<u32> {
+        let Source::Live(socket) = &self.source else {
+            return None;
+        };
+        let mut addr = SocketAddr::new(0, 0);
+        socket.get_address(&mut addr).ok()?;
+        Some(addr.port_number())
     }
 
     /// Length of a recording.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
+use super::bpf::{Unavailable, task_file};
 use super::host::Host;
-use super::task_file::{self, Unavailable};
 use crate::model::Holder;
 
 /// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
@@ -76,15 +76,15 @@ pub fn find_holders(host: &Host, method: HolderMethod) -> io::Result<Scan> {
     let turn = Turn::default();
     match (host, method) {
         (Host::Recorded(_), _) => return scan_holders(&root, true),
-        (Host::Live, HolderMethod::Proc) => return scan_holders(&root, false),
-        (Host::Live, HolderMethod::Auto) => {
+        (_, HolderMethod::Proc) => return scan_holders(&root, false),
+        (_, HolderMethod::Auto) => {
             let mut scan = scan_below(&root, Task::FindUntil(&turn))?;
             if !turn.passed.into_inner() {
                 scan.without_bpf = turn.refusal.into_inner().flatten();
                 return Ok(scan);
             }
         }
-        (Host::Live, HolderMethod::Bpf) => {}
+        (_, HolderMethod::Bpf) => {}
     }
     match task_file::scan() {
         Ok(holders) => Ok(Scan {

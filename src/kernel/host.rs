@@ -5,18 +5,28 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::beside::Beside;
 use super::dump::{AdminDetails, Dump};
+use super::everywhere::Everywhere;
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::{Protocol, Table};
 
 /// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
 pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
+/// Where a recording keeps the routes of the table `local`.
+pub const LOCAL_ROUTES: &str = "rtnl/local.nlmsg";
+
 /// Where everything is read from.
 #[derive(Debug)]
 pub enum Host {
-    /// This machine, in the network namespace of this process.
+    /// This machine, in the network namespace of this thread.
     Live,
+    /// This machine, in another network namespace, which may not be entered.
+    Beside(Box<Beside>),
+    /// This machine, in every network namespace that can be reached. Where only one can be meant
+    /// it is that of this thread.
+    Everywhere(Box<Everywhere>),
     /// What `portstat record`, `ss -D` or a copy of `/proc` kept.
     Recorded(Box<Recording>),
 }
@@ -32,10 +42,16 @@ impl Host {
         matches!(self, Host::Recorded(_))
     }
 
+    /// Whether what is asked of the kernel here is answered for what is looked at.
+    pub const fn is_here(&self) -> bool {
+        matches!(self, Host::Live)
+    }
+
     /// The path of a file by its name on the machine, such as `proc/net/tcp` or `etc/services`.
     pub fn path(&self, name: &str) -> PathBuf {
         match self {
-            Host::Live => Path::new("/").join(name),
+            Host::Live | Host::Everywhere(_) => live_path(name),
+            Host::Beside(_) => Path::new("/").join(name),
             Host::Recorded(recording) => recording.path(name),
         }
     }
@@ -43,7 +59,8 @@ impl Host {
     /// Opens a file by its name on the machine.
     pub fn open(&self, name: &str) -> io::Result<File> {
         match self {
-            Host::Live => File::open(self.path(name)),
+            Host::Live | Host::Everywhere(_) => File::open(self.path(name)),
+            Host::Beside(beside) => beside.open(name),
             Host::Recorded(recording) => recording.open_file(name),
         }
     }
@@ -74,15 +91,43 @@ impl Host {
         admin_details: AdminDetails,
     ) -> io::Result<Dump> {
         match self {
-            Host::Live => Dump::live(request, admin_details),
+            Host::Live | Host::Everywhere(_) => Dump::live(request, admin_details),
+            Host::Beside(beside) => Err(beside.refusal()),
             Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
+        }
+    }
+
+    /// Begins a dump of the routes of the table `local`. A recording answers with all that it has,
+    /// whatever the request says.
+    pub fn local_routes(&self, request: &[u8]) -> io::Result<Dump> {
+        match self {
+            Host::Live | Host::Everywhere(_) => Dump::routes(request),
+            Host::Beside(beside) => Err(beside.refusal()),
+            Host::Recorded(recording) => Ok(Dump::recorded(recording.open_file(LOCAL_ROUTES)?)),
+        }
+    }
+
+    /// Asks for the route to one destination; a recording cannot be asked.
+    pub fn route(&self, request: &[u8]) -> io::Result<Dump> {
+        match self {
+            Host::Live | Host::Everywhere(_) => Dump::routes(request),
+            Host::Beside(beside) => Err(beside.refusal()),
+            Host::Recorded(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Reads a setting of the network, as it is in the namespace of this number.
+    pub fn read_in(&self, netns: u16, name: &str) -> io::Result<Vec<u8>> {
+        match self {
+            Host::Everywhere(everywhere) => everywhere.read_setting(netns, name),
+            _ => self.read(name),
         }
     }
 
     /// Why a recording does not have the dump of a table; `None` when it does not say so.
     pub fn why_no_dump(&self, table: Table) -> Option<&str> {
         match self {
-            Host::Live => None,
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => None,
             Host::Recorded(recording) => recording.meta.why_no_dump(table),
         }
     }
@@ -90,7 +135,7 @@ impl Host {
     /// What a sock_diag dump of a protocol is called where its damage is told.
     pub fn dump_name(&self, protocol: Protocol) -> String {
         match self {
-            Host::Live => format!("{protocol} dump"),
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => format!("{protocol} dump"),
             Host::Recorded(recording) => recording.diag_name(protocol),
         }
     }
@@ -98,7 +143,7 @@ impl Host {
     /// Name of the machine; `None` when not known.
     pub fn name(&self) -> Option<String> {
         match self {
-            Host::Live => nix::unistd::gethostname()
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => nix::unistd::gethostname()
                 .ok()
                 .map(|name| name.to_string_lossy().into_owned()),
             Host::Recorded(recording) => recording.meta.host.clone(),
@@ -108,7 +153,7 @@ impl Host {
     /// When this was seen: now, or the time of the recording; `None` when that is not known.
     pub fn taken_at(&self) -> Option<SystemTime> {
         match self {
-            Host::Live => Some(SystemTime::now()),
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => Some(SystemTime::now()),
             Host::Recorded(recording) => recording.meta.taken_at,
         }
     }
@@ -116,7 +161,7 @@ impl Host {
     /// Release of its kernel, such as `6.18.1`; `None` when not known.
     pub fn kernel_release(&self) -> Option<String> {
         match self {
-            Host::Live => self
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => self
                 .read("proc/sys/kernel/osrelease")
                 .ok()
                 .map(|text| String::from_utf8_lossy(&text).trim().to_owned()),
@@ -132,15 +177,25 @@ impl Host {
     /// Inode of the network namespace; `None` when not known.
     pub fn netns(&self) -> Option<u64> {
         match self {
-            Host::Live => namespace_inode("net"),
+            Host::Live | Host::Everywhere(_) => namespace_inode("net"),
+            Host::Beside(beside) => beside.inode(),
             Host::Recorded(recording) => recording.meta.netns,
         }
     }
 }
 
-/// Inode of this process's namespace of a kind: the number in `net:[4026531840]`.
+/// The path of a file of this machine. What `/proc/net` shows is the network namespace of the
+/// process's first thread, which this one may have left.
+fn live_path(name: &str) -> PathBuf {
+    match name.strip_prefix("proc/net/") {
+        Some(table) => Path::new("/proc/thread-self/net").join(table),
+        None => Path::new("/").join(name),
+    }
+}
+
+/// Inode of this thread's namespace of a kind: the number in `net:[4026531840]`.
 pub(super) fn namespace_inode(kind: &str) -> Option<u64> {
-    let target = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    let target = std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).ok()?;
     let text = target.to_str()?;
     text.strip_prefix(kind)?
         .strip_prefix(":[")?

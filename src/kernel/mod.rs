@@ -3,32 +3,52 @@
 //! It returns raw bytes and tuples; what they mean is decided in `wire` and above. Everything
 //! hangs on a [`Host`], which is this machine or a recording of one.
 
-mod btf;
+mod addresses;
+mod beside;
+mod bind_probe;
+mod bpf;
 mod cgroups;
 mod dump;
+mod enter;
+mod everywhere;
 mod files;
 mod holders;
 mod host;
+mod lookup;
 mod mounts;
 mod names;
 mod netns;
 pub mod output;
+mod privilege;
 mod probe;
 mod recorder;
 mod recording;
 mod resolve;
-mod task_file;
+mod socket_flags;
 pub mod terminal;
+mod threads;
 mod visibility;
 
+pub use addresses::host_addresses;
+pub use beside::Beside;
+pub use bind_probe::{BindAttempt, BindKind, try_bind};
+pub use bpf::{Unavailable, describes_bound_sockets, tcp_flags, udp_flags};
 pub use dump::{AdminDetails, Dump};
+pub use enter::{NetnsError, NetnsTarget};
+pub use everywhere::{Everywhere, Space};
 pub use files::{LockedFile, replace_file};
 pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
-pub use host::Host;
-pub use names::user_name;
+pub use host::{Host, LOCAL_ROUTES};
+pub use lookup::user_id;
+pub use names::{own_uid, user_name};
+pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
+pub use privilege::may_bind_low_ports;
 pub use probe::{Answer, ask_for_port};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;
-pub use task_file::Unavailable;
+pub use socket_flags::socket_flags;
+pub use threads::{
+    blocked_threads, descriptor_info, descriptor_target, descriptors, process_exists, program,
+};
 pub use visibility::Visibility;

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 /// A line of `/proc/self/mountinfo`, after proc_pid_mountinfo(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount<'a> {
+    /// What of the file system is mounted there, such as `net:[4026532000]`.
+    pub(super) root: &'a [u8],
     /// Where it is mounted.
     pub(super) point: PathBuf,
     /// Type of the file system, such as `proc`.
@@ -19,13 +21,15 @@ pub(super) struct Mount<'a> {
 impl<'a> Mount<'a> {
     fn parse(line: &'a [u8]) -> Option<Mount<'a>> {
         let mut words = line.split(|&byte| byte == b' ');
-        // Before it: id, parent's id, device, root.
-        let point = unescaped(words.nth(4)?);
+        // Before them: id, parent's id, device.
+        let root = words.nth(3)?;
+        let point = unescaped(words.next()?);
         // The options of the mount, then fields that newer kernels may add, up to a hyphen.
         words.find(|word| word == b"-")?;
         let kind = words.next()?;
         let options = words.nth(1)?;
         Some(Mount {
+            root,
             point,
             kind,
             options,

@@ -1,33 +1,235 @@
-//! Names of network namespaces.
+//! Network namespaces: what they are called, and which can be reached through `/proc`.
 
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::thread;
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
+
+use super::enter::{enter, own_identity};
 use super::host::Host;
 
 /// Where `ip netns` keeps the named ones.
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
+/// What the namespace of the first process is called.
+pub(super) const FIRST: &str = "host";
+/// What a namespace shows of itself to everybody: a file that each has its own of, and by which
+/// they can be told apart without leave.
+const SHOWN: &str = "net/tcp";
+
+/// What tells a file from all others: its device and inode.
+type Identity = (u64, u64);
+
+/// A network namespace in which a process lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkNamespace {
+    /// A process that lives in it.
+    pub pid: u32,
+    /// Its inode, the number in `net:[4026531840]`; `None` where that may not be read.
+    pub inode: Option<u64>,
+    /// `host` for that of the first process, else what `ip netns` calls it; `None` when it has no
+    /// name or that cannot be told.
+    pub name: Option<String>,
+    /// Whether it is ours.
+    pub is_own: bool,
+    shown: Identity,
+}
+
+/// The network namespaces that processes live in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkNamespaces {
+    /// Each once, in the order of their first processes.
+    pub found: Vec<NetworkNamespace>,
+    /// Processes of which the namespace cannot be told.
+    pub hidden_processes: u64,
+}
+
+/// Every network namespace that can be reached through `/proc`, ours included.
+pub fn reachable_namespaces() -> io::Result<NetworkNamespaces> {
+    let own = shown_by("thread-self").ok();
+    let first = shown_by("1").ok();
+    let names = names();
+    let mut places: HashMap<Identity, usize> = HashMap::new();
+    let mut namespaces = NetworkNamespaces::default();
+    for pid in pids()? {
+        let shown = match shown_by(&pid.to_string()) {
+            Ok(shown) => shown,
+            // It has ended: what is left of it lives in no namespace.
+            Err(Errno::NOENT | Errno::SRCH | Errno::INVAL) => continue,
+            Err(_) => {
+                namespaces.hidden_processes += 1;
+                continue;
+            }
+        };
+        let place = *places.entry(shown).or_insert_with(|| {
+            namespaces.found.push(NetworkNamespace {
+                pid,
+                inode: None,
+                name: (Some(shown) == first).then(|| FIRST.to_owned()),
+                is_own: Some(shown) == own,
+                shown,
+            });
+            namespaces.found.len() - 1
+        });
+        // Of several processes of a namespace one may tell what the others do not.
+        let Some(namespace) = namespaces.found.get_mut(place) else {
+            continue;
+        };
+        if namespace.inode.is_none()
+            && let Ok(told) = fs::metadata(format!("/proc/{pid}/ns/net"))
+        {
+            namespace.inode = Some(told.ino());
+            let name = || names.get(&(told.dev(), told.ino())).cloned();
+            namespace.name = namespace.name.take().or_else(name);
+        }
+    }
+    Ok(namespaces)
+}
+
+impl NetworkNamespace {
+    /// Runs something in it, in a thread of its own: netlink sockets opened there are the
+    /// namespace's for good. Takes CAP_SYS_ADMIN.
+    pub fn enter<T: Send>(&self, run: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.pid))?;
+        // The number of the process may mean another by now.
+        if Some(namespace.metadata()?.ino()) != self.inode {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let entered = || {
+            enter(&namespace)?;
+            Ok(run())
+        };
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, entered)?;
+            match thread.join() {
+                Ok(ran) => ran,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// What `/proc` shows of it, even if its process ends and another gets its number; an error
+    /// when that has happened.
+    pub fn tables(&self) -> io::Result<NamespaceTables> {
+        let tables = NamespaceTables::of(self.pid)?;
+        match identity(&tables.process, SHOWN)? == self.shown {
+            true => Ok(tables),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// The tables of sockets of a network namespace, by way of a process in it.
+#[derive(Debug)]
+pub struct NamespaceTables {
+    process: OwnedFd,
+}
+
+impl NamespaceTables {
+    /// Those of a process, and of nobody else that gets its number.
+    pub(super) fn of(pid: u32) -> io::Result<NamespaceTables> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let process = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())?;
+        Ok(NamespaceTables { process })
+    }
+
+    /// Whether they are those of the same namespace.
+    pub(super) fn is_same(&self, other: &NamespaceTables) -> bool {
+        match [self, other].map(|one| identity(&one.process, SHOWN)) {
+            [Ok(one), Ok(other)] => one == other,
+            _ => false,
+        }
+    }
+
+    /// Opens a table by its name in `/proc/PID/net`, such as `tcp6`.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = format!("net/{name}");
+        Ok(openat(&self.process, path, flags, Mode::empty())?.into())
+    }
+}
+
+fn shown_by(process: &str) -> rustix::io::Result<Identity> {
+    identity(CWD, &format!("/proc/{process}/{SHOWN}"))
+}
+
+fn identity(at: impl AsFd, path: &str) -> rustix::io::Result<Identity> {
+    let told = statat(at, path, AtFlags::empty())?;
+    Ok((told.st_dev, told.st_ino))
+}
+
+/// All processes, in the order of their numbers.
+fn pids() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        pids.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok()),
+        );
+    }
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// What `ip netns` calls namespaces.
+pub(super) fn names() -> HashMap<Identity, String> {
+    let named = fs::read_dir(NAMED).into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| {
+        let told = fs::metadata(entry.path()).ok()?;
+        Some((
+            (told.dev(), told.ino()),
+            entry.file_name().into_string().ok()?,
+        ))
+    };
+    named.filter_map(name).collect()
+}
 
 impl Host {
     /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
     /// calls it; `None` when it has none or that cannot be told.
     pub fn netns_name(&self) -> Option<String> {
-        if self.is_recorded() {
-            return None;
+        match self {
+            Host::Live | Host::Everywhere(_) => {}
+            Host::Beside(beside) => return beside.name().map(str::to_owned),
+            Host::Recorded(_) => return None,
         }
-        let own = std::fs::metadata("/proc/self/ns/net").ok()?;
-        let is_own = |path: &std::path::Path| {
-            std::fs::metadata(path)
-                .is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
-        };
-        // Others' namespaces can be compared without leave by what they show of themselves.
-        let files = ["/proc/self/net/tcp", "/proc/1/net/tcp"];
-        if let [Ok(own), Ok(first)] = files.map(std::fs::metadata)
-            && (own.dev(), own.ino()) == (first.dev(), first.ino())
+        if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
+            && own == first
         {
-            return Some("host".to_owned());
+            return Some(FIRST.to_owned());
         }
-        let named = std::fs::read_dir(NAMED).ok()?.flatten();
-        let own = named.into_iter().find(|entry| is_own(&entry.path()))?;
-        own.file_name().into_string().ok()
+        names().remove(&own_identity()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_namespace_is_found_once() {
+        let found = reachable_namespaces().unwrap().found;
+        let own: Vec<_> = found.iter().filter(|one| one.is_own).collect();
+        assert_eq!(own.len(), 1, "{found:?}");
+        assert_eq!(own[0].name, Host::Live.netns_name());
+        assert_eq!(own[0].inode, Host::Live.netns());
+        assert!(own[0].tables().unwrap().open("tcp").is_ok());
+        assert!(own[0].tables().unwrap().open("nothing").is_err());
+    }
+
+    #[test]
+    fn another_process_by_its_number_does_not_pass_for_it() {
+        let mut other = reachable_namespaces().unwrap().found.remove(0);
+        other.shown.1 += 1;
+        let error = other.tables().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        other.pid = 1 << 30;
+        assert!(other.tables().is_err());
     }
 }

@@ -89,6 +89,9 @@ pub struct Meta {
     pub cgroups: HashMap<u64, String>,
     /// Why some processes could not be seen; `None` when all could.
     pub hidden: Option<HiddenCause>,
+    /// Whether the kernel listed TCP sockets that are bound and do not listen; `None` where that is
+    /// not said.
+    pub lists_bound: Option<bool>,
     /// What was left out, in words.
     pub left_out: Vec<String>,
     /// Its `schema`, when it is not [`RECORDING_SCHEMA`].
@@ -271,6 +274,7 @@ impl Meta {
                 Some("pid-namespace") => Some(HiddenCause::PidNamespace),
                 _ => Some(HiddenCause::NotRecorded),
             },
+            lists_bound: object.get("lists_bound").and_then(Value::as_bool),
             left_out: object
                 .get("left_out")
                 .and_then(Value::as_array)
@@ -311,6 +315,7 @@ impl Meta {
             "interfaces": sorted(&self.interfaces),
             "cgroups": sorted(&self.cgroups),
             "hidden_processes": self.hidden.map(HiddenCause::name),
+            "lists_bound": self.lists_bound,
             "left_out": self.left_out,
         });
         format!("{value:#}\n")
@@ -350,6 +355,7 @@ mod tests {
             interfaces: HashMap::from([(1, "lo".to_owned())]),
             cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
             hidden: None,
+            lists_bound: Some(true),
             left_out: vec!["x".to_owned()],
             unknown_schema: None,
         };

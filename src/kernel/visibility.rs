@@ -23,7 +23,7 @@ impl Visibility {
     /// Judges the host.
     pub fn of(host: &Host) -> Visibility {
         let recording = match host {
-            Host::Live => return live(),
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => return live(),
             Host::Recorded(recording) => recording,
         };
         recording

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Table;
+use super::{Protocol, Table, UnseenNamespaces};
 
 /// The `what` of gaps that lose sockets.
 const SOCKETS: &str = "sockets";
@@ -64,10 +64,36 @@ pub enum Gap {
         /// Why.
         reason: String,
     },
+    /// Other network namespaces that could not be looked into.
+    Neighbours {
+        /// How many, as far as they can be told apart.
+        count: u64,
+    },
     /// Addresses whose names did not come in time.
     Unresolved {
         /// How many.
         count: u64,
+    },
+    /// What a filter asks for and was not told, so that sockets may have been passed over.
+    Untold {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Network namespaces that were not seen, or not wholly.
+    Namespaces {
+        /// How many; of processes, where these are all that is known of them.
+        count: u64,
+        /// Why.
+        why: UnseenNamespaces,
+    },
+    /// Something in one network namespace of several.
+    Within {
+        /// What it is called.
+        namespace: String,
+        /// What is missing there.
+        gap: Box<Gap>,
     },
 }
 
@@ -138,33 +164,50 @@ impl HiddenCause {
 
 impl Gap {
     /// What is missing: the `what` of JSON.
-    pub const fn what(&self) -> &'static str {
+    pub fn what(&self) -> &'static str {
         match self {
             Gap::Owners { .. } => "owners",
             Gap::Fallback { .. } => "details",
             Gap::Unread { .. } | Gap::Broken { .. } => SOCKETS,
-            Gap::Garbled { what, .. } | Gap::Unreadable { what, .. } => what,
+            Gap::Garbled { what, .. } | Gap::Unreadable { what, .. } | Gap::Untold { what, .. } => {
+                what
+            }
+            Gap::Neighbours { .. } => "namespaces",
             Gap::Unresolved { .. } => "host-names",
+            Gap::Namespaces { .. } => "namespaces",
+            Gap::Within { gap, .. } => gap.what(),
         }
     }
 
     /// How many of them; `None` where that cannot be known.
-    pub const fn count(&self) -> Option<u64> {
+    pub fn count(&self) -> Option<u64> {
         match self {
-            Gap::Owners { count, .. } | Gap::Garbled { count, .. } | Gap::Unresolved { count } => {
-                Some(*count)
-            }
+            Gap::Owners { count, .. }
+            | Gap::Garbled { count, .. }
+            | Gap::Neighbours { count }
+            | Gap::Unresolved { count }
+            | Gap::Namespaces { count, .. } => Some(*count),
+            Gap::Within { gap, .. } => gap.count(),
             Gap::Fallback { .. }
             | Gap::Unread { .. }
             | Gap::Broken { .. }
-            | Gap::Unreadable { .. } => None,
+            | Gap::Unreadable { .. }
+            | Gap::Untold { .. } => None,
         }
     }
 
     /// Where: a table, a file, a line.
     pub fn place(&self) -> Option<String> {
         match self {
-            Gap::Owners { .. } | Gap::Unresolved { .. } => None,
+            Gap::Owners { .. }
+            | Gap::Neighbours { .. }
+            | Gap::Unresolved { .. }
+            | Gap::Untold { .. }
+            | Gap::Namespaces { .. } => None,
+            Gap::Within { namespace, gap } => Some(match gap.place() {
+                Some(place) => format!("netns {namespace}: {place}"),
+                None => format!("netns {namespace}"),
+            }),
             Gap::Fallback { tables, .. } | Gap::Broken { tables, .. } => Some(list(tables)),
             Gap::Unread { table, .. } => Some(table.to_string()),
             Gap::Garbled { place, first, .. } => Some(format!("{place} {first}")),
@@ -181,15 +224,25 @@ impl Gap {
             | Gap::Broken { reason, .. }
             | Gap::Garbled { reason, .. }
             | Gap::Unreadable { reason, .. } => reason.clone(),
+            Gap::Neighbours { .. } => HiddenCause::Permission.name().to_owned(),
             Gap::Unresolved { .. } => "timeout".to_owned(),
+            Gap::Untold { reason, .. } => (*reason).to_owned(),
+            Gap::Namespaces { why, .. } => why.name(),
+            Gap::Within { gap, .. } => gap.reason(),
         }
     }
 
     /// What to do about it, where something can be done.
-    pub const fn remedy(&self) -> Option<&'static str> {
+    pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Gap::Owners { cause, .. } => Some(cause.remedy()),
+            Gap::Neighbours { .. } => Some("run as root, outside of any container"),
             Gap::Unresolved { .. } => Some("leave out -r"),
+            Gap::Namespaces { why, .. } => Some(match why {
+                UnseenNamespaces::OfProcesses => "run as root",
+                _ => "run with CAP_SYS_ADMIN",
+            }),
+            Gap::Within { gap, .. } => gap.remedy(),
             _ => None,
         }
     }
@@ -221,15 +274,36 @@ impl Gap {
     pub fn loses_sockets(&self) -> bool {
         match self {
             Gap::Fallback { bound, .. } => *bound,
-            Gap::Unread { .. } | Gap::Broken { .. } => true,
+            Gap::Unread { .. } | Gap::Broken { .. } | Gap::Untold { .. } => true,
             Gap::Garbled { what, .. } => *what == SOCKETS,
-            Gap::Owners { .. } | Gap::Unreadable { .. } | Gap::Unresolved { .. } => false,
+            Gap::Namespaces { why, .. } => match why {
+                UnseenNamespaces::Beside { bound } => *bound,
+                UnseenNamespaces::Unread(_) | UnseenNamespaces::OfProcesses => true,
+            },
+            Gap::Within { gap, .. } => gap.loses_sockets(),
+            Gap::Owners { .. }
+            | Gap::Unreadable { .. }
+            | Gap::Neighbours { .. }
+            | Gap::Unresolved { .. } => false,
         }
     }
 }
 
 const fn sockets(count: u64) -> &'static str {
     if count == 1 { "socket" } else { "sockets" }
+}
+
+/// What `/proc/net` does not tell of these tables.
+fn untold(tables: &[Table]) -> String {
+    let untold = |protocol| match protocol {
+        Protocol::Tcp | Protocol::Udp | Protocol::Raw => "v6only, devices and listen limits",
+        Protocol::Unix => "peers, users and queues of unix sockets",
+        Protocol::Packet => "settings and rings of packet sockets",
+        Protocol::Netlink => "peers of netlink sockets",
+    };
+    let mut parts: Vec<&str> = tables.iter().map(|table| untold(table.protocol)).collect();
+    parts.dedup();
+    parts.join("; ")
 }
 
 fn list(tables: &[Table]) -> String {
@@ -253,15 +327,13 @@ impl fmt::Display for Gap {
                 tables,
                 reason,
                 bound,
-            } => {
-                let lost = if *bound { "bound sockets, " } else { "" };
-                write!(
-                    f,
-                    "{} read from /proc/net ({reason}): {lost}v6only, devices and listen limits \
-                     are not told there",
-                    list(tables)
-                )
-            }
+            } => write!(
+                f,
+                "{} read from /proc/net ({reason}): {}{} are not told there",
+                list(tables),
+                if *bound { "bound sockets, " } else { "" },
+                untold(tables)
+            ),
             Gap::Unread { table, reason } => write!(f, "{table} sockets cannot be read: {reason}"),
             Gap::Broken {
                 tables,
@@ -291,6 +363,14 @@ impl fmt::Display for Gap {
                 place,
                 reason,
             } => write!(f, "no {what}: {place}: {reason}"),
+            Gap::Untold { what, reason } => write!(f, "the filter asks for {what}: {reason}"),
+            Gap::Neighbours { count } => write!(
+                f,
+                "other network namespaces could not all be looked into: {count} are closed (run \
+                 as root, outside of any container)"
+            ),
+            Gap::Namespaces { count, why } => why.write(f, *count),
+            Gap::Within { namespace, gap } => write!(f, "netns {namespace}: {gap}"),
             Gap::Unresolved { count } => write!(
                 f,
                 "{count} addresses did not resolve in time and are shown as numbers (leave out -r)"

@@ -4,26 +4,46 @@
 
 mod details;
 mod endpoint;
+mod ends;
+mod flags;
 mod gap;
+mod lineage;
+mod local;
+mod namespace;
 mod owner;
 mod port;
 mod protocol;
+mod published;
 mod queue;
+mod route;
 mod row;
 mod service;
 mod socket;
 mod state;
 mod tcp_info;
 mod timer;
+mod unseen;
 
-pub use details::{DetailSet, Details, Memory};
+pub use details::{
+    DetailSet, Details, EndsDetails, Memory, NetlinkDetails, PacketDetails, PacketInfo, PacketRing,
+    UnixDetails, UnixFile,
+};
 pub use endpoint::Endpoint;
+pub use ends::{
+    Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
+};
+pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
+pub use lineage::{Condition, Lineage, Parent};
+pub use local::{Ipv6, LocalAddresses, LocalRoute, LocalV6};
+pub use namespace::Namespace;
 pub use owner::{Holder, Owner, Owners, Process, Processes};
 pub use port::{PortClass, PortRange, PortSet};
 pub use protocol::{Family, Protocol, Source, Table};
+pub use published::{Published, Publisher};
 pub use queue::Queues;
-pub use row::{HostNames, Row};
+pub use route::Route;
+pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;
 pub use socket::Socket;
 pub use state::{State, StateSet};
@@ -32,3 +52,4 @@ pub use tcp_info::{
     Tls, Ulp,
 };
 pub use timer::{Timer, TimerKind};
+pub use unseen::UnseenNamespaces;

@@ -20,6 +20,9 @@ pub struct Process {
     pub exe: Option<Vec<u8>>,
     /// The systemd unit it runs in, from its cgroup; `None` when in none or not asked for.
     pub unit: Option<Vec<u8>>,
+    /// The containers it runs in, the outermost first, by id or name, from its cgroup; empty when
+    /// in none or not asked for.
+    pub containers: Vec<Vec<u8>>,
 }
 
 /// What was learnt of processes, by pid.

@@ -2,9 +2,17 @@
 
 use std::fmt;
 
-/// Transport protocol of a socket.
+/// What a socket speaks, in the order in which ss lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
+    /// Netlink, between processes and the kernel.
+    Netlink,
+    /// Frames of a link.
+    Packet,
+    /// Unix, between processes of a machine.
+    Unix,
+    /// IP without a transport protocol of the kernel's.
+    Raw,
     /// User Datagram Protocol.
     Udp,
     /// Transmission Control Protocol.
@@ -12,20 +20,54 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Every protocol, in the order in which they are listed (ss's: UDP first).
-    pub const ALL: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
+    /// Every protocol, in the order in which they are listed.
+    pub const EVERY: [Protocol; 6] = [
+        Protocol::Netlink,
+        Protocol::Packet,
+        Protocol::Unix,
+        Protocol::Raw,
+        Protocol::Udp,
+        Protocol::Tcp,
+    ];
+
+    /// Those that have ports, which are shown unless others are asked for.
+    pub const WITH_PORTS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
+
+    /// The families in which there are such sockets, in the order in which they are listed.
+    pub const fn families(self) -> &'static [Family] {
+        match self {
+            Protocol::Netlink => &[Family::Netlink],
+            Protocol::Packet => &[Family::Packet],
+            Protocol::Unix => &[Family::Unix],
+            Protocol::Raw | Protocol::Udp | Protocol::Tcp => &Family::IP,
+        }
+    }
+
+    /// The tables of such sockets.
+    pub fn tables(self) -> impl Iterator<Item = Table> {
+        self.families().iter().map(move |&family| Table {
+            protocol: self,
+            family,
+        })
+    }
 
     /// The name in every format: `tcp`, `udp`.
     pub const fn name(self) -> &'static str {
         match self {
+            Protocol::Netlink => "netlink",
+            Protocol::Packet => "packet",
+            Protocol::Unix => "unix",
+            Protocol::Raw => "raw",
             Protocol::Udp => "udp",
             Protocol::Tcp => "tcp",
         }
     }
 
-    /// The number in the IP header (`IPPROTO_*`).
+    /// The number by which sock_diag knows it: that of the IP header (`IPPROTO_*`).
     pub const fn ip_number(self) -> u8 {
         match self {
+            Protocol::Netlink | Protocol::Packet | Protocol::Unix => 0,
+            Protocol::Raw => 255,
             Protocol::Udp => 17,
             Protocol::Tcp => 6,
         }
@@ -45,17 +87,26 @@ pub enum Family {
     V4,
     /// IPv6.
     V6,
+    /// Unix.
+    Unix,
+    /// Links.
+    Packet,
+    /// Netlink.
+    Netlink,
 }
 
 impl Family {
-    /// Both families, in the order in which they are listed.
-    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+    /// Both families of IP, in the order in which they are listed.
+    pub const IP: [Family; 2] = [Family::V4, Family::V6];
 
     /// The name in every format: `ipv4`, `ipv6`.
     pub const fn name(self) -> &'static str {
         match self {
             Family::V4 => "ipv4",
             Family::V6 => "ipv6",
+            Family::Unix => "unix",
+            Family::Packet => "packet",
+            Family::Netlink => "netlink",
         }
     }
 }
@@ -73,17 +124,27 @@ impl Table {
     /// The file that holds it as text, below `/proc/net`.
     pub const fn proc_name(self) -> &'static str {
         match (self.protocol, self.family) {
-            (Protocol::Tcp, Family::V4) => "tcp",
             (Protocol::Tcp, Family::V6) => "tcp6",
-            (Protocol::Udp, Family::V4) => "udp",
+            (Protocol::Tcp, _) => "tcp",
             (Protocol::Udp, Family::V6) => "udp6",
+            (Protocol::Udp, _) => "udp",
+            (Protocol::Raw, Family::V6) => "raw6",
+            (Protocol::Raw, _) => "raw",
+            (Protocol::Unix, _) => "unix",
+            (Protocol::Packet, _) => "packet",
+            (Protocol::Netlink, _) => "netlink",
         }
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.protocol.name(), self.family.name())
+        match self.family {
+            Family::V4 | Family::V6 => {
+                write!(f, "{}/{}", self.protocol.name(), self.family.name())
+            }
+            Family::Unix | Family::Packet | Family::Netlink => f.write_str(self.protocol.name()),
+        }
     }
 }
 

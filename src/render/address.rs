@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::escape;
-use crate::model::{Endpoint, Row};
+use crate::model::{Endpoint, InetEnds, Protocol, Row};
 
 /// Appends a number.
 pub(super) fn push_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
@@ -29,12 +29,26 @@ pub(super) fn push_addr(out: &mut Vec<u8>, addr: IpAddr) {
 }
 
 fn push_v4(out: &mut Vec<u8>, addr: Ipv4Addr) {
+    // Put together on the stack: one copy rather than seven.
+    let mut text = *b"255.255.255.255";
+    let mut length = 0;
+    let mut push = |byte: u8| {
+        text[length] = byte;
+        length += 1;
+    };
     for (index, octet) in addr.octets().into_iter().enumerate() {
         if index > 0 {
-            out.push(b'.');
+            push(b'.');
         }
-        push_number(out, octet);
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
     }
+    out.extend_from_slice(&text[..length]);
 }
 
 /// Appends `addr:port` as one word: IPv6 in brackets.
@@ -63,10 +77,11 @@ pub(super) enum Side {
 }
 
 impl Side {
-    pub(super) const fn of<'a>(self, row: &Row<'a>) -> &'a Endpoint {
+    /// This one of both ends.
+    pub(super) const fn of(self, ends: &InetEnds) -> &Endpoint {
         match self {
-            Side::Local => &row.socket.local,
-            Side::Peer => &row.socket.peer,
+            Side::Local => &ends.local,
+            Side::Peer => &ends.peer,
         }
     }
 
@@ -80,8 +95,7 @@ impl Side {
 
 /// Appends the address of an end as ss shows it: `*` for the wildcard of a dual-stack socket,
 /// brackets, the device, the host name where one was asked for.
-pub(super) fn push_ss_addr(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
-    let endpoint = side.of(row);
+pub(super) fn push_ss_addr(out: &mut Vec<u8>, row: &Row<'_>, side: Side, endpoint: &Endpoint) {
     let host = match side {
         Side::Local => row.hosts.local,
         Side::Peer => row.hosts.peer,
@@ -114,11 +128,21 @@ pub(super) fn push_interface(out: &mut Vec<u8>, row: &Row<'_>) {
 }
 
 /// Appends the port of an end as ss shows it: `*` for none, its service when `named`.
-pub(super) fn push_ss_port(out: &mut Vec<u8>, row: &Row<'_>, side: Side, named: bool) {
-    let port = side.of(row).port;
+pub(super) fn push_ss_port(
+    out: &mut Vec<u8>,
+    row: &Row<'_>,
+    side: Side,
+    endpoint: &Endpoint,
+    named: bool,
+) {
+    let port = endpoint.port;
     match side.service(row) {
         _ if port == 0 => out.push(b'*'),
         Some(name) if named => escape::push_word(out, name.as_bytes()),
+        None if named && row.socket.protocol == Protocol::Raw => {
+            out.extend_from_slice(b"ipproto-");
+            push_number(out, port);
+        }
         _ => push_number(out, port),
     }
 }

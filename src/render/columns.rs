@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::address::{Side, push_addr, push_interface, push_number, push_ss_addr, push_ss_port};
 use super::clock::push_timer;
-use super::escape;
-use crate::model::{DetailSet, Owner, Owners, PortClass, Row, TcpMetric, TimerKind};
+use super::{ends, escape};
+use crate::model::{DetailSet, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind};
 
 /// Processes that a cell of a table names before it counts the rest.
 const MOST_NAMED: usize = 8;
@@ -63,6 +63,8 @@ pub enum Column {
     Inode,
     /// The kernel's number of it.
     Cookie,
+    /// Name of its network namespace, or the inode.
+    Netns,
     /// The timer it waits on.
     Timer,
     /// Bytes received and not yet read, with overheads.
@@ -79,6 +81,16 @@ pub enum Column {
     Tos,
     /// Congestion control.
     Congestion,
+    /// What a unix or packet socket carries.
+    Kind,
+    /// Name of a unix socket.
+    Path,
+    /// Name of the one it is connected to.
+    PeerPath,
+    /// Inode of the one it is connected to.
+    PeerInode,
+    /// Processes that hold the one it is connected to.
+    PeerProcess,
     /// A number that TCP tells.
     Metric(TcpMetric),
 }
@@ -90,7 +102,7 @@ pub struct UnknownColumn(pub String);
 
 impl Column {
     /// Every column but TCP's numbers.
-    const FIXED: [Column; 32] = [
+    const FIXED: [Column; 38] = [
         Column::Proto,
         Column::Family,
         Column::State,
@@ -115,6 +127,7 @@ impl Column {
         Column::Uid,
         Column::Inode,
         Column::Cookie,
+        Column::Netns,
         Column::Timer,
         Column::Rmem,
         Column::Rcvbuf,
@@ -123,6 +136,22 @@ impl Column {
         Column::Drops,
         Column::Tos,
         Column::Congestion,
+        Column::Kind,
+        Column::Path,
+        Column::PeerPath,
+        Column::PeerInode,
+        Column::PeerProcess,
+    ];
+
+    /// Those that CSV has of sockets beyond IP.
+    pub(super) const BEYOND_IP: [Column; 7] = [
+        Column::Kind,
+        Column::Local,
+        Column::Peer,
+        Column::Path,
+        Column::PeerPath,
+        Column::PeerInode,
+        Column::PeerProcess,
     ];
 
     /// Every column.
@@ -203,6 +232,7 @@ impl Column {
             Column::Uid => "uid",
             Column::Inode => "inode",
             Column::Cookie => "cookie",
+            Column::Netns => "netns",
             Column::Timer => "timer",
             Column::Rmem => "rmem",
             Column::Rcvbuf => "rcvbuf",
@@ -211,6 +241,11 @@ impl Column {
             Column::Drops => "drops",
             Column::Tos => "tos",
             Column::Congestion => "congestion",
+            Column::Kind => "kind",
+            Column::Path => "path",
+            Column::PeerPath => "peer_path",
+            Column::PeerInode => "peer_inode",
+            Column::PeerProcess => "peer_process",
             Column::Metric(metric) => metric.name(),
         }
     }
@@ -239,7 +274,25 @@ impl Column {
     pub const fn needs_owners(self) -> bool {
         matches!(
             self,
-            Column::Process | Column::Pid | Column::OwnersStatus | Column::Exe | Column::Unit
+            Column::Process
+                | Column::Pid
+                | Column::OwnersStatus
+                | Column::Exe
+                | Column::Unit
+                | Column::PeerProcess
+        )
+    }
+
+    /// Whether it shows what is known of the other unix socket.
+    pub const fn needs_unix_peers(self) -> bool {
+        matches!(self, Column::Peer | Column::PeerPath | Column::PeerProcess)
+    }
+
+    /// Whether its cells may be broken where a table is too wide.
+    pub(super) const fn may_be_wrapped(self) -> bool {
+        matches!(
+            self,
+            Column::Process | Column::PeerProcess | Column::Exe | Column::Unit
         )
     }
 
@@ -264,17 +317,17 @@ impl Column {
             Column::SendQ => push_number(out, socket.queues.send_q()),
             Column::Local => push_end(out, row, Side::Local),
             Column::Peer => push_end(out, row, Side::Peer),
-            Column::LocalAddr => push_addr(out, socket.local.addr),
-            Column::LocalPort => push_number(out, socket.local.port),
-            Column::PeerAddr if socket.peer.is_none() => {}
-            Column::PeerAddr => push_addr(out, socket.peer.addr),
-            Column::PeerPort if socket.peer.is_none() => {}
-            Column::PeerPort => push_number(out, socket.peer.port),
+            Column::LocalAddr | Column::LocalPort | Column::PeerAddr | Column::PeerPort => {
+                self.push_endpoint(out, row);
+            }
             Column::Service => {
                 escape::push_terminal(out, row.service().unwrap_or_default().as_bytes());
             }
             Column::Class => {
-                out.extend_from_slice(PortClass::of(socket.local.port).name().as_bytes());
+                // The port of a raw socket is a protocol of IP.
+                let ends = socket.inet().filter(|_| socket.protocol != Protocol::Raw);
+                let class = ends.map_or("", |ends| PortClass::of(ends.local.port).name());
+                out.extend_from_slice(class.as_bytes());
             }
             Column::Iface if socket.interface == 0 => {}
             Column::Iface => push_interface(out, row),
@@ -310,11 +363,32 @@ impl Column {
             Column::Inode => push_number(out, socket.inode),
             Column::Cookie if socket.cookie == 0 => {}
             Column::Cookie => push_number(out, socket.cookie),
+            Column::Netns => {
+                if let Some(namespace) = row.namespace {
+                    escape::push_terminal(out, &namespace.label());
+                }
+            }
             Column::Timer => push_timer_cell(out, row),
             Column::Congestion => {
                 let tcp = row.details.and_then(|details| details.tcp.as_deref());
                 if let Some(name) = tcp.and_then(|tcp| tcp.congestion.as_ref()) {
                     escape::push_terminal(out, name.as_bytes());
+                }
+            }
+            Column::Kind => {
+                let name = socket.kind().map_or("", |kind| kind.name());
+                out.extend_from_slice(name.as_bytes());
+            }
+            Column::Path => push_path(out, row.name()),
+            Column::PeerPath => push_path(out, row.peer_name()),
+            Column::PeerInode => {
+                if let Some(ends) = socket.unix().filter(|ends| ends.peer != 0) {
+                    push_number(out, ends.peer);
+                }
+            }
+            Column::PeerProcess => {
+                if socket.unix().is_some() && socket.has_peer() {
+                    push_processes(out, &row.peer_owners());
                 }
             }
             Column::Rmem
@@ -328,6 +402,20 @@ impl Column {
                     push_number(out, number);
                 }
             }
+        }
+    }
+
+    /// Appends one half of an end; nothing of sockets that have none.
+    fn push_endpoint(self, out: &mut Vec<u8>, row: &Row<'_>) {
+        let Some(ends) = row.socket.inet() else {
+            return;
+        };
+        match self {
+            Column::LocalAddr => push_addr(out, ends.local.addr),
+            Column::LocalPort => push_number(out, ends.local.port),
+            Column::PeerAddr if !ends.peer.is_none() => push_addr(out, ends.peer.addr),
+            Column::PeerPort if !ends.peer.is_none() => push_number(out, ends.peer.port),
+            _ => {}
         }
     }
 
@@ -352,8 +440,8 @@ impl Column {
         match self {
             Column::RecvQ | Column::SendQ | Column::Drops => cell == b"0" || cell.is_empty(),
             Column::Metric(TcpMetric::TotalRetrans) => cell == b"0" || cell.is_empty(),
-            Column::Peer => row.socket.peer.is_none(),
-            Column::Process => cell.is_empty() || cell == b"-",
+            Column::Peer => !row.socket.has_peer() || cell.is_empty(),
+            Column::Process | Column::PeerProcess => cell.is_empty() || cell == b"-",
             _ => cell.is_empty(),
         }
     }
@@ -363,13 +451,16 @@ impl Column {
         let socket = row.socket;
         let number = |number: u64| Some(SortKey::Number(number));
         let told = |told: u64| Some(told).filter(|&told| told != 0).map(SortKey::Number);
-        let peer = Some(socket.peer).filter(|peer| !peer.is_none());
+        let local = socket.inet().map(|ends| ends.local);
+        let peer = socket.inet().map(|ends| ends.peer);
+        let peer = peer.filter(|peer| !peer.is_none());
         match self {
+            Column::Local | Column::Peer if local.is_none() => self.text_key(row),
             Column::RecvQ => number(u64::from(socket.queues.recv_q())),
             Column::SendQ => number(u64::from(socket.queues.send_q())),
-            Column::Local => Some(SortKey::Endpoint(socket.local.addr, socket.local.port)),
-            Column::LocalAddr => Some(SortKey::Endpoint(socket.local.addr, 0)),
-            Column::LocalPort => number(u64::from(socket.local.port)),
+            Column::Local => local.map(|end| SortKey::Endpoint(end.addr, end.port)),
+            Column::LocalAddr => local.map(|end| SortKey::Endpoint(end.addr, 0)),
+            Column::LocalPort => local.map(|end| SortKey::Number(u64::from(end.port))),
             Column::Peer => peer.map(|peer| SortKey::Endpoint(peer.addr, peer.port)),
             Column::PeerAddr => peer.map(|peer| SortKey::Endpoint(peer.addr, 0)),
             Column::PeerPort => peer.map(|peer| SortKey::Number(u64::from(peer.port))),
@@ -380,6 +471,7 @@ impl Column {
             Column::Uid => row.uid().map(|uid| SortKey::Number(u64::from(uid))),
             Column::Inode => told(socket.inode),
             Column::Cookie => told(socket.cookie),
+            Column::PeerInode => told(socket.unix().map_or(0, |ends| u64::from(ends.peer))),
             Column::Timer => socket
                 .timer
                 .map(|timer| SortKey::Number(u64::from(timer.expires_ms))),
@@ -398,17 +490,25 @@ impl Column {
             | Column::Class
             | Column::Iface
             | Column::V6only
+            | Column::Netns
             | Column::Process
             | Column::OwnersStatus
             | Column::Exe
             | Column::Unit
-            | Column::User => {
-                let mut cell = Vec::new();
-                self.push(&mut cell, row);
-                let says_nothing = cell.is_empty() || (self == Column::Process && cell == b"-");
-                (!says_nothing).then_some(SortKey::Text(cell))
-            }
+            | Column::User
+            | Column::Kind
+            | Column::Path
+            | Column::PeerPath
+            | Column::PeerProcess => self.text_key(row),
         }
+    }
+
+    /// The text of the cell, where it says something.
+    fn text_key(self, row: &Row<'_>) -> Option<SortKey> {
+        let mut cell = Vec::new();
+        self.push(&mut cell, row);
+        let says_nothing = cell.is_empty() || (self == Column::Process && cell == b"-");
+        (!says_nothing).then_some(SortKey::Text(cell))
     }
 }
 
@@ -436,10 +536,18 @@ impl FromStr for Column {
     }
 }
 
+/// A name of a unix socket.
+fn push_path(out: &mut Vec<u8>, name: Option<&[u8]>) {
+    ends::push_name(out, name.unwrap_or_default(), escape::push_terminal);
+}
+
 fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
-    push_ss_addr(out, row, side);
+    let Some(ends) = row.socket.inet() else {
+        return ends::push_end(out, row, side);
+    };
+    push_ss_addr(out, row, side, side.of(ends));
     out.push(b':');
-    push_ss_port(out, row, side, false);
+    push_ss_port(out, row, side, side.of(ends), false);
 }
 
 /// What `each` writes of every owner, once, with commas between.
@@ -523,7 +631,7 @@ fn push_timer_cell(out: &mut Vec<u8>, row: &Row<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Endpoint, Holder, Process, Processes, Protocol, Queues, Socket, State};
+    use crate::model::{Endpoint, Ends, Holder, Process, Processes, Queues, Socket, State};
     use std::time::{Duration, Instant};
 
     fn socket() -> Socket {
@@ -535,8 +643,7 @@ mod tests {
             protocol: Protocol::Tcp,
             state: State::Listen,
             v6only: None,
-            local: nowhere,
-            peer: nowhere,
+            ends: Ends::inet(nowhere, nowhere),
             interface: 0,
             queues: Queues::Backlog {
                 pending: 0,
@@ -546,6 +653,7 @@ mod tests {
             uid: 0,
             inode: 5,
             cookie: 1,
+            netns: 0,
         }
     }
 
@@ -576,6 +684,7 @@ mod tests {
             comm: text.into(),
             exe: Some(format!("/bin/{text}").into()),
             unit: Some(text.into()),
+            ..Process::default()
         };
         let processes = Processes::from([
             (7, named("a[1], b")),
@@ -602,7 +711,7 @@ mod tests {
         let process = |pid: u32| Process {
             comm: format!("p{pid}").into(),
             exe: Some(format!("/bin/{pid}").into()),
-            unit: None,
+            ..Process::default()
         };
         let processes: Processes = (1..=40_000).map(|pid| (pid, process(pid))).collect();
         let begun = Instant::now();

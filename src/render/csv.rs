@@ -36,9 +36,16 @@ pub struct Csv {
 
 impl Csv {
     /// The columns when none are chosen.
-    pub fn default_columns(owners: bool, timers: bool, details: DetailSet) -> Vec<Column> {
+    pub fn default_columns(
+        owners: bool,
+        timers: bool,
+        details: DetailSet,
+        beyond_ip: bool,
+    ) -> Vec<Column> {
+        let of_ends = Column::BEYOND_IP.into_iter().filter(|_| beyond_ip);
         DEFAULT
             .into_iter()
+            .chain(of_ends)
             .filter(|column| owners || !column.needs_owners())
             .filter(|column| timers || *column != Column::Timer)
             .chain(Column::of_details(details).filter(|column| !DEFAULT.contains(column)))

@@ -20,7 +20,12 @@ pub fn overview(
         out.extend_from_slice(b"nothing listens\n");
     } else {
         // Writing to memory does not fail.
-        let _ = table(out, listeners.len(), &|index| listeners[index], options);
+        let _ = table(
+            out,
+            listeners.len(),
+            &|index| listeners[index].clone(),
+            options,
+        );
     }
     out.push(b'\n');
     for protocol in [Protocol::Tcp, Protocol::Udp] {

@@ -6,6 +6,7 @@
 use super::address::{Side, push_number, push_ss_addr, push_ss_port};
 use super::clock::push_timer;
 use super::columns::Column;
+use super::ends;
 use super::escape;
 use super::info::{self, InfoOptions};
 use crate::model::{DetailSet, Details, Owners, Protocol, Row};
@@ -25,6 +26,8 @@ pub struct PlainOptions {
     pub timers: bool,
     /// Details (`-e`, `-m`, `-i`, `--tos`).
     pub details: DetailSet,
+    /// The network namespace, behind all that ss prints on the line (`-N all`).
+    pub namespaces: bool,
     /// Rates in full (`-n`).
     pub numeric: bool,
     /// All on one line (`-O`); else memory and TCP's account stand on a second.
@@ -141,9 +144,9 @@ impl Plain {
             "State",
             "Recv-Q",
             "Send-Q",
-            "Local Address",
+            "Local Address:",
             "Port",
-            "Peer Address",
+            "Peer Address:",
             "Port",
         ] {
             let shown = match title {
@@ -174,7 +177,7 @@ impl Plain {
         }
         let socket = row.socket;
         cells.push(if options.netid {
-            socket.protocol.name()
+            ends::netid(socket)
         } else {
             ""
         });
@@ -187,11 +190,22 @@ impl Plain {
         cells.end();
         push_number(&mut cells.text, socket.queues.send_q());
         cells.end();
-        for side in [Side::Local, Side::Peer] {
-            push_ss_addr(&mut cells.text, row, side);
-            cells.end();
-            push_ss_port(&mut cells.text, row, side, options.port_names);
-            cells.end();
+        if let Some(ends) = socket.inet() {
+            for side in [Side::Local, Side::Peer] {
+                let end = side.of(ends);
+                push_ss_addr(&mut cells.text, row, side, end);
+                cells.text.push(b':');
+                cells.end();
+                push_ss_port(&mut cells.text, row, side, end, options.port_names);
+                cells.end();
+            }
+        } else {
+            for side in [Side::Local, Side::Peer] {
+                ends::push_ss_first(&mut cells.text, row, side, options.numeric);
+                cells.end();
+                ends::push_ss_second(&mut cells.text, row, side, options.numeric);
+                cells.end();
+            }
         }
         push_owners(&mut cells.text, &row.owners);
         if options.timers {
@@ -219,10 +233,10 @@ impl Plain {
             }
             let blanks = width.saturating_sub(self::width(cell));
             let is_addr = index == LOCAL_ADDR || index == PEER_ADDR;
-            // State, queues and addresses stand apart; a port follows its address.
+            // State, queues and addresses stand apart; a port follows its address and the colon.
             match index {
                 0 => {}
-                5 | 7 => out.push(b':'),
+                5 | 7 => {}
                 _ if out.len() > start => out.push(b' '),
                 _ => {}
             }
@@ -323,8 +337,25 @@ fn push_timer_field(out: &mut Vec<u8>, row: &Row<'_>) {
     out.push(b')');
 }
 
+/// ` netns:blue`, where there are several.
+fn push_namespace(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
+    if let Some(namespace) = row.namespace.filter(|_| options.namespaces) {
+        out.extend_from_slice(b" netns:");
+        escape::push_word(out, &namespace.label());
+    }
+}
+
 /// What is asked for of the details, as ss has it; of UDP there is no account of TCP.
 fn push_details(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
+    if row.socket.inet().is_none() {
+        let mut text = Vec::new();
+        ends::push_ss_details(&mut text, row, options.details, options.oneline);
+        let line_end = text.iter().position(|&byte| byte == b'\n');
+        let (line, rest) = text.split_at(line_end.unwrap_or(text.len()));
+        out.extend_from_slice(line);
+        push_namespace(out, row, options);
+        return out.extend_from_slice(rest);
+    }
     let asked = options.details;
     let none = Details::default();
     let details = row.details.unwrap_or(&none);
@@ -334,6 +365,7 @@ fn push_details(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
     if asked.tos {
         push_tos(out, details);
     }
+    push_namespace(out, row, options);
     let is_tcp = row.socket.protocol == Protocol::Tcp;
     if !(asked.memory || asked.info && is_tcp) {
         return;
@@ -372,15 +404,7 @@ fn push_tos(out: &mut Vec<u8>, details: &Details) {
 /// ` uid:33 ino:4242 sk:1001 cgroup:/x v6only:1 <->`, as ss has it.
 fn push_extended(out: &mut Vec<u8>, row: &Row<'_>, details: &Details) {
     let socket = row.socket;
-    if socket.uid != 0 {
-        out.extend_from_slice(b" uid:");
-        push_number(out, socket.uid);
-    }
-    out.extend_from_slice(b" ino:");
-    push_number(out, socket.inode);
-    if socket.cookie != 0 {
-        out.extend(format!(" sk:{:x}", socket.cookie).bytes());
-    }
+    push_identity(out, row);
     if let Some(mark) = details.mark.filter(|&mark| mark != 0) {
         out.extend(format!(" fwmark:{mark:#x}").bytes());
     }
@@ -398,7 +422,26 @@ fn push_extended(out: &mut Vec<u8>, row: &Row<'_>, details: &Details) {
         out.extend_from_slice(b" v6only:");
         push_number(out, u8::from(v6only));
     }
-    if let Some(shutdown) = details.shutdown {
+    push_shutdown(out, details.shutdown);
+}
+
+/// ` uid:33 ino:4242 sk:1001`.
+pub(super) fn push_identity(out: &mut Vec<u8>, row: &Row<'_>) {
+    let socket = row.socket;
+    if let Some(uid) = row.uid().filter(|&uid| uid != 0) {
+        out.extend_from_slice(b" uid:");
+        push_number(out, uid);
+    }
+    out.extend_from_slice(b" ino:");
+    push_number(out, socket.inode);
+    if socket.cookie != 0 {
+        out.extend(format!(" sk:{:x}", socket.cookie).bytes());
+    }
+}
+
+/// ` <->`: the directions that are not shut down.
+pub(super) fn push_shutdown(out: &mut Vec<u8>, shutdown: Option<u8>) {
+    if let Some(shutdown) = shutdown {
         out.push(b' ');
         out.push(if shutdown & 1 != 0 { b'-' } else { b'<' });
         out.push(b'-');
@@ -410,7 +453,8 @@ fn push_extended(out: &mut Vec<u8>, row: &Row<'_>, details: &Details) {
 mod tests {
     use super::*;
     use crate::model::{
-        Endpoint, Holder, Process, Processes, Protocol, Queues, Socket, State, Timer, TimerKind,
+        Endpoint, Ends, Holder, Process, Processes, Protocol, Queues, Socket, State, Timer,
+        TimerKind,
     };
 
     fn socket(local: &str, peer: &str) -> Socket {
@@ -425,8 +469,7 @@ mod tests {
             protocol: Protocol::Tcp,
             state: State::Listen,
             v6only: None,
-            local: endpoint(local),
-            peer: endpoint(peer),
+            ends: Ends::inet(endpoint(local), endpoint(peer)),
             interface: 0,
             queues: Queues::Backlog {
                 pending: 0,
@@ -436,6 +479,7 @@ mod tests {
             uid: 0,
             inode: 5,
             cookie: 0x1001,
+            netns: 0,
         }
     }
 
@@ -584,7 +628,7 @@ mod tests {
         let mut row = Row::bare(&socket);
         row.user = None;
         assert_eq!(
-            shown(chosen.clone(), &[row]),
+            shown(chosen.clone(), &[row.clone()]),
             "STATE  USER LOCAL-PORT\nLISTEN 0    1\n"
         );
         chosen.columns = Some(vec![Column::Process, Column::LocalPort]);

@@ -19,17 +19,19 @@ pub fn summary_text(
     header: bool,
     paint: Paint,
 ) {
+    let names = tables.iter().map(|table| table.protocol.name().len());
+    let width = names.fold(5, usize::max);
     if header {
         let title = format!(
-            "{:<5} {:<11} {:>9} {:>9} {:>9}",
+            "{:<width$} {:<11} {:>9} {:>9} {:>9}",
             "PROTO", "STATE", "IPV4", "IPV6", "TOTAL"
         );
         paint.faint(out, &title);
         out.push(b'\n');
     }
-    for protocol in Protocol::ALL {
+    for protocol in Protocol::EVERY {
         let is_read = |family| tables.contains(&Table { protocol, family });
-        if !Family::ALL.into_iter().any(is_read) {
+        if !protocol.families().iter().copied().any(is_read) {
             continue;
         }
         let mut line = |state: Option<State>| {
@@ -37,16 +39,16 @@ pub fn summary_text(
                 Some(state) => summary.count(protocol, family, state),
                 None => summary.total(protocol, Some(family)),
             };
-            let [v4, v6] = Family::ALL.map(|family| match is_read(family) {
+            let [v4, v6] = Family::IP.map(|family| match is_read(family) {
                 true => count(family).to_string(),
                 false => "-".to_owned(),
             });
-            let total: u64 = Family::ALL.into_iter().map(count).sum();
+            let total: u64 = protocol.families().iter().copied().map(count).sum();
             let name = state.map_or("total".into(), State::name);
             // Writing to memory does not fail.
             let _ = writeln!(
                 out,
-                "{:<5} {name:<11} {v4:>9} {v6:>9} {total:>9}",
+                "{:<width$} {name:<11} {v4:>9} {v6:>9} {total:>9}",
                 protocol.name()
             );
         };

@@ -26,10 +26,14 @@ const LEAST_WIDTH: usize = 12;
 pub struct TableOptions {
     /// These columns, whether or not they say something; `None` for the usual ones.
     pub columns: Option<Vec<Column>>,
+    /// Columns for unix, packet and netlink sockets.
+    pub beyond_ip: bool,
     /// A column for the timers (`-o`).
     pub timers: bool,
     /// Columns for details (`-e`, `-m`, `-i`, `--tos`).
     pub details: DetailSet,
+    /// A column for the network namespaces.
+    pub namespaces: bool,
     /// Headings of the columns.
     pub header: bool,
     /// Width of the terminal; `None` to wrap nothing.
@@ -50,10 +54,20 @@ impl TableOptions {
             Column::Process,
             Column::User,
         ];
+        if self.beyond_ip {
+            columns.insert(1, Column::Kind);
+            columns.insert(8, Column::PeerProcess);
+        }
+        if self.namespaces {
+            columns.push(Column::Netns);
+        }
         if self.timers {
             columns.push(Column::Timer);
         }
         columns.extend(Column::of_details(self.details));
+        if self.beyond_ip && self.details.extended {
+            columns.push(Column::PeerInode);
+        }
         columns
     }
 }
@@ -108,7 +122,7 @@ impl Line {
         self.ends.clear();
         for &column in columns {
             // In a listing that has peers, a socket without one leaves its cell blank.
-            if column != Column::Peer || !row.socket.peer.is_none() {
+            if column != Column::Peer || row.socket.has_peer() {
                 column.push(&mut self.text, row);
             }
             self.ends.push(self.text.len());
@@ -208,7 +222,7 @@ impl Grid {
             .columns
             .iter()
             .zip(&mut self.widths)
-            .filter(|(column, _)| matches!(column, Column::Process | Column::Exe | Column::Unit))
+            .filter(|(column, _)| column.may_be_wrapped())
             .map(|(_, width)| width)
             .max();
         if let Some(width) = widest.filter(|_| excess > 0) {
@@ -264,7 +278,7 @@ impl Grid {
 mod tests {
     use super::*;
     use crate::model::{
-        Endpoint, Holder, Owners, Process, Processes, Protocol, Queues, Socket, State,
+        Endpoint, Ends, Holder, Owners, Process, Processes, Protocol, Queues, Socket, State,
     };
 
     fn drawn(comm: &str, width: Option<usize>) -> String {
@@ -277,14 +291,16 @@ mod tests {
             protocol: Protocol::Tcp,
             state: State::Listen,
             v6only: None,
-            local: Endpoint {
-                addr: "127.0.0.1".parse().unwrap(),
-                port: 80,
-            },
-            peer: Endpoint {
-                addr: "0.0.0.0".parse().unwrap(),
-                port: 0,
-            },
+            ends: Ends::inet(
+                Endpoint {
+                    addr: "127.0.0.1".parse().unwrap(),
+                    port: 80,
+                },
+                Endpoint {
+                    addr: "0.0.0.0".parse().unwrap(),
+                    port: 0,
+                },
+            ),
             interface: 0,
             queues: Queues::Backlog {
                 pending: 0,
@@ -294,6 +310,7 @@ mod tests {
             uid: 0,
             inode: 5,
             cookie: 1,
+            netns: 0,
         };
         let process = Process {
             comm: comm.as_bytes().to_vec(),
@@ -312,13 +329,15 @@ mod tests {
         let mut out = Vec::new();
         let options = TableOptions {
             columns: None,
+            beyond_ip: false,
             timers: false,
             details: DetailSet::NONE,
+            namespaces: false,
             header: true,
             width,
             paint: Paint::Plain,
         };
-        table(&mut out, count, &|_| row, &options).unwrap();
+        table(&mut out, count, &|_| row.clone(), &options).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! The one line on the ephemeral ports.
 
 use super::address::{push_addr, push_endpoint};
+use super::escape;
 use super::paint::Paint;
 use crate::analyze::{PoolKey, PoolKind, Severity, Verdict};
 
@@ -8,7 +9,8 @@ use crate::analyze::{PoolKey, PoolKind, Severity, Verdict};
 pub fn verdict_line(out: &mut Vec<u8>, verdict: &Verdict, paint: Paint) {
     out.extend_from_slice(b"ephemeral ports ");
     paint.severe(out, verdict.severity, verdict.severity.name());
-    let mut text = b": ".to_vec();
+    let mut text = place(verdict).into_bytes();
+    text.extend_from_slice(b": ");
     push_findings(&mut text, verdict);
     text.push(b'\n');
     out.extend_from_slice(&text);
@@ -19,9 +21,17 @@ pub fn verdict_warning(verdict: &Verdict) -> Option<String> {
     if verdict.severity < Severity::Warning {
         return None;
     }
-    let mut text = format!("ephemeral ports {}: ", verdict.severity.name()).into_bytes();
+    let (severity, place) = (verdict.severity.name(), place(verdict));
+    let mut text = format!("ephemeral ports {severity}{place}: ").into_bytes();
     push_findings(&mut text, verdict);
     Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// In which network namespace, where there are several.
+fn place(verdict: &Verdict) -> String {
+    let name = verdict.namespace.as_deref();
+    let place = |name: &str| format!(" in netns {}", escape::terminal(name.as_bytes()));
+    name.map(place).unwrap_or_default()
 }
 
 fn push_findings(text: &mut Vec<u8>, verdict: &Verdict) {
@@ -107,6 +117,7 @@ mod tests {
             }),
             percent: 83.95,
             severity: Severity::Warning,
+            namespace: None,
         }
     }
 
@@ -122,6 +133,9 @@ mod tests {
         let mut line = Vec::new();
         verdict_line(&mut line, &verdict, Paint::Plain);
         assert_eq!(String::from_utf8(line).unwrap(), format!("{warning}\n"));
+        verdict.namespace = Some("blue".to_owned());
+        let warning = verdict_warning(&verdict).unwrap();
+        assert!(warning.starts_with("ephemeral ports warning in netns blue: 23701 of"));
         verdict.severity = Severity::Notice;
         assert_eq!(verdict_warning(&verdict), None);
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, AF_UNSPEC};
 
-use crate::filter::{Comparison, End, Expression, Test};
+use crate::filter::{Comparison, End, Expression, Judge, Test};
 use crate::model::Family;
 
 const JMP: u8 = 1;
@@ -15,33 +15,51 @@ const S_GE: u8 = 2;
 const S_LE: u8 = 3;
 const D_GE: u8 = 4;
 const D_LE: u8 = 5;
+const AUTO: u8 = 6;
 const S_COND: u8 = 7;
 const D_COND: u8 = 8;
+/// Since Linux 4.8.
+const DEV_COND: u8 = 9;
+/// Since Linux 4.9, and only of those with CAP_NET_ADMIN.
+const MARK_COND: u8 = 10;
+/// Since Linux 5.9.
+const CGROUP_COND: u8 = 13;
 
 /// Length of an operation without operands.
 const OP_LEN: usize = 4;
 /// Distances on no are 16 bits; a longer program is not worth its while anyway.
 const MOST_BYTES: usize = 8 << 10;
 
+/// The programs that let pass whatever a condition does: the one that lets pass the least, then
+/// one for kernels that refuse it. Tests of which the kernel knows nothing are in none.
+pub fn programs(condition: &Expression) -> Vec<Vec<u8>> {
+    let mut programs: Vec<Vec<u8>> = [Judge::BEST_KERNEL, Judge::ANY_KERNEL]
+        .into_iter()
+        .filter_map(|kernel| compile(&condition.judged_by(kernel)?))
+        .collect();
+    programs.dedup();
+    programs
+}
+
 /// Compiles a condition; `None` when it is too long for a program, which is found out without
 /// compiling all of it.
-pub fn compile(condition: &Expression) -> Option<Vec<u8>> {
+fn compile(condition: &Expression) -> Option<Vec<u8>> {
     expression(condition, MOST_BYTES)
 }
 
 /// The program of a condition, of at most `most` bytes.
 fn expression(condition: &Expression, most: usize) -> Option<Vec<u8>> {
     let program = match condition {
-        Expression::And(parts) => and(programs(parts, most)?),
-        Expression::Or(parts) => or(programs(parts, most)?),
+        Expression::And(parts) => and(programs_of(parts, most)?),
+        Expression::Or(parts) => or(programs_of(parts, most)?),
         Expression::Not(inner) => not(expression(inner, most)?),
-        Expression::Test(test) => self::test(test),
+        Expression::Test(test) => self::test(test)?,
     };
     (program.len() <= most).then_some(program)
 }
 
 /// The programs of parts that together have at most `most` bytes.
-fn programs(parts: &[Expression], most: usize) -> Option<Vec<Vec<u8>>> {
+fn programs_of(parts: &[Expression], most: usize) -> Option<Vec<Vec<u8>>> {
     let mut room = most;
     let mut programs = Vec::new();
     for part in parts {
@@ -97,16 +115,15 @@ fn not(mut inner: Vec<u8>) -> Vec<u8> {
     inner
 }
 
-fn test(test: &Test) -> Vec<u8> {
-    match *test {
+/// The program of a test; `None` when the kernel has no operation for it.
+fn test(test: &Test) -> Option<Vec<u8>> {
+    Some(match *test {
         Test::Port {
             end,
             comparison,
             port,
         } => port_test(end, comparison, port),
-        // Every IPv6 address is in ::/0, and no other; 0.0.0.0/0 also has the v4-mapped ones.
-        Test::Family(Family::V6) => host_test(S_COND, AF_INET6, 0, None, &[0; 16]),
-        Test::Family(Family::V4) => not(self::test(&Test::Family(Family::V6))),
+        Test::Family(family) => family_test(family),
         Test::Address { end, prefix, port } => {
             let (family, length, octets) = match prefix.map(|prefix| (prefix.addr(), prefix)) {
                 None => (AF_UNSPEC, 0, Vec::new()),
@@ -123,6 +140,29 @@ fn test(test: &Test) -> Vec<u8> {
             };
             host_test(code, family, length, port, &octets)
         }
+        // An accepted connection has a port that was not asked for either: its listener's.
+        Test::Autobound(range) => and(vec![
+            op(AUTO, &[]),
+            compare(S_GE, range.first()),
+            compare(S_LE, range.last()),
+        ]),
+        Test::Interface(index) => op(DEV_COND, &index.to_ne_bytes()),
+        Test::Mark { mark, mask } => op(
+            MARK_COND,
+            &[mark.to_ne_bytes(), mask.to_ne_bytes()].concat(),
+        ),
+        Test::Cgroup(id) => op(CGROUP_COND, &id.to_ne_bytes()),
+        Test::Uid { .. } | Test::Inode { .. } | Test::Netns(_) => return None,
+        Test::Pid { .. } | Test::Comm(_) | Test::Unit(_) | Test::Container(_) => return None,
+    })
+}
+
+/// Every IPv6 address is in ::/0, and no other; 0.0.0.0/0 also has the v4-mapped ones.
+fn family_test(family: Family) -> Vec<u8> {
+    let v6 = host_test(S_COND, AF_INET6, 0, None, &[0; 16]);
+    match family {
+        Family::V6 => v6,
+        _ => not(v6),
     }
 }
 
@@ -131,17 +171,22 @@ fn host_test(code: u8, family: u8, length: u8, port: Option<u16>, octets: &[u8])
     let mut operand = vec![family, length, 0, 0];
     operand.extend(port.map_or(-1, i32::from).to_ne_bytes());
     operand.extend(octets);
+    op(code, &operand)
+}
+
+/// An operation that accepts or rejects.
+fn op(code: u8, operand: &[u8]) -> Vec<u8> {
     let length = OP_LEN + operand.len();
     let mut program = Vec::new();
     push_op(&mut program, code, length, length + OP_LEN);
-    program.extend(operand);
+    program.extend_from_slice(operand);
     program
 }
 
 fn port_test(end: End, comparison: Comparison, port: u16) -> Vec<u8> {
-    let (ge, le) = match end {
-        End::Local => (S_GE, S_LE),
-        End::Peer => (D_GE, D_LE),
+    let (ge, le, host) = match end {
+        End::Local => (S_GE, S_LE, S_COND),
+        End::Peer => (D_GE, D_LE, D_COND),
     };
     match comparison {
         Comparison::GreaterOrEqual => compare(ge, port),
@@ -149,8 +194,8 @@ fn port_test(end: End, comparison: Comparison, port: u16) -> Vec<u8> {
         Comparison::Greater => not(compare(le, port)),
         Comparison::Less => not(compare(ge, port)),
         // There is an operation for this, but only since Linux 4.16.
-        Comparison::Equal => and(vec![compare(ge, port), compare(le, port)]),
-        Comparison::NotEqual => not(and(vec![compare(ge, port), compare(le, port)])),
+        Comparison::Equal => host_test(host, AF_UNSPEC, 0, Some(port), &[]),
+        Comparison::NotEqual => not(host_test(host, AF_UNSPEC, 0, Some(port), &[])),
     }
 }
 
@@ -174,174 +219,4 @@ fn distance(bytes: usize) -> [u8; 2] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::filter::Prefix;
-    use crate::model::{Endpoint, Protocol, Queues, Socket, State};
-    use proptest::prelude::*;
-
-    /// Runs a program as `inet_diag_bc_run` of net/ipv4/inet_diag.c does.
-    fn runs(program: &[u8], socket: &Socket) -> bool {
-        let mut left = i64::try_from(program.len()).unwrap();
-        let mut at = 0;
-        while left > 0 {
-            let op = &program[at..];
-            let no = u16::from_ne_bytes([op[2], op[3]]);
-            let port = || u16::from_ne_bytes([op[6], op[7]]);
-            let yes = match op[0] {
-                JMP => false,
-                S_GE => socket.local.port >= port(),
-                S_LE => socket.local.port <= port(),
-                D_GE => socket.peer.port >= port(),
-                D_LE => socket.peer.port <= port(),
-                S_COND => host(&op[4..], &socket.local),
-                D_COND => host(&op[4..], &socket.peer),
-                other => panic!("operation {other}"),
-            };
-            let distance = if yes { u16::from(op[1]) } else { no };
-            assert!(distance > 0 && distance % 4 == 0, "{program:?}");
-            left -= i64::from(distance);
-            at += usize::from(distance);
-        }
-        assert!(left == 0 || left == -4, "{program:?}");
-        left == 0
-    }
-
-    fn host(condition: &[u8], endpoint: &Endpoint) -> bool {
-        let port = i32::from_ne_bytes([condition[4], condition[5], condition[6], condition[7]]);
-        if port != -1 && port != i32::from(endpoint.port) {
-            return false;
-        }
-        let octets = match endpoint.addr {
-            IpAddr::V4(addr) => addr.octets().to_vec(),
-            IpAddr::V6(addr) => addr.octets().to_vec(),
-        };
-        let family = if octets.len() == 4 { AF_INET } else { AF_INET6 };
-        let compared = match (condition[0], family) {
-            (AF_UNSPEC, _) => return true,
-            (wanted, found) if wanted == found => &octets[..],
-            (AF_INET, AF_INET6)
-                if octets.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255]) =>
-            {
-                &octets[12..]
-            }
-            _ => return false,
-        };
-        let bits = |octets: &[u8]| -> Vec<u8> {
-            octets
-                .iter()
-                .flat_map(|octet| (0..8).rev().map(move |bit| octet >> bit & 1))
-                .take(usize::from(condition[1]))
-                .collect()
-        };
-        bits(compared) == bits(&condition[8..])
-    }
-
-    /// Few addresses and ports, so that they meet.
-    fn addr() -> impl Strategy<Value = IpAddr> {
-        prop::sample::select(vec![
-            "127.0.0.1",
-            "127.0.0.2",
-            "10.1.2.3",
-            "0.0.0.0",
-            "::",
-            "::1",
-            "fe80::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.1.2.3",
-        ])
-        .prop_map(|text| text.parse().unwrap())
-    }
-
-    fn port() -> impl Strategy<Value = u16> {
-        prop::sample::select(vec![0, 22, 80, 443, 65535])
-    }
-
-    fn end() -> impl Strategy<Value = End> {
-        prop::sample::select(vec![End::Local, End::Peer])
-    }
-
-    fn condition() -> impl Strategy<Value = Expression> {
-        let comparison = prop::sample::select(vec![
-            Comparison::Equal,
-            Comparison::NotEqual,
-            Comparison::Less,
-            Comparison::LessOrEqual,
-            Comparison::Greater,
-            Comparison::GreaterOrEqual,
-        ]);
-        let ports = (end(), comparison, port()).prop_map(|(end, comparison, port)| Test::Port {
-            end,
-            comparison,
-            port,
-        });
-        let prefix = (addr(), 0u8..=128).prop_map(|(addr, length)| {
-            let most = if addr.is_ipv4() { 32 } else { 128 };
-            Prefix::new(addr, length.min(most)).unwrap()
-        });
-        let addresses = (end(), prop::option::of(prefix), prop::option::of(port()))
-            .prop_map(|(end, prefix, port)| Test::Address { end, prefix, port });
-        let families = prop::sample::select(vec![Family::V4, Family::V6]).prop_map(Test::Family);
-        prop_oneof![ports, addresses, families]
-            .prop_map(Expression::Test)
-            .prop_recursive(5, 40, 3, |inner| {
-                let parts = prop::collection::vec(inner.clone(), 0..4);
-                prop_oneof![
-                    parts.clone().prop_map(Expression::And),
-                    parts.prop_map(Expression::Or),
-                    inner.prop_map(|a| Expression::Not(Box::new(a))),
-                ]
-            })
-    }
-
-    /// As many tests as a filter may have, and more, come to an end soon.
-    #[test]
-    fn what_is_too_long_is_given_up_early() {
-        let test = Expression::Test(Test::Port {
-            end: End::Local,
-            comparison: Comparison::Equal,
-            port: 1,
-        });
-        let of = |count: usize| vec![test.clone(); count];
-        let length = compile(&test).unwrap().len();
-        for join in [Expression::And, Expression::Or] {
-            let most = (1..1000)
-                .find(|&count| compile(&join(of(count))).is_none())
-                .unwrap();
-            assert!(most * (length + OP_LEN) >= MOST_BYTES, "{most}");
-            let begun = std::time::Instant::now();
-            for _ in 0..100 {
-                assert_eq!(compile(&join(of(10_000))), None);
-                assert_eq!(compile(&Expression::Not(Box::new(join(of(10_000))))), None);
-            }
-            assert!(begun.elapsed() < std::time::Duration::from_secs(10));
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-        #[test]
-        fn the_kernel_and_the_evaluator_agree(
-            condition in condition(),
-            local in (addr(), port()),
-            peer in (addr(), port()),
-        ) {
-            let endpoint = |(addr, port)| Endpoint { addr, port };
-            let socket = Socket {
-                protocol: Protocol::Tcp,
-                state: State::Established,
-                v6only: None,
-                local: endpoint(local),
-                peer: endpoint(peer),
-                interface: 0,
-                queues: Queues::Bytes { unread: 0, unacknowledged: 0 },
-                timer: None,
-                uid: 0,
-                inode: 0,
-                cookie: 0,
-            };
-            let program = compile(&condition).unwrap();
-            prop_assert_eq!(runs(&program, &socket), condition.holds(&socket));
-        }
-    }
-}
+mod tests;

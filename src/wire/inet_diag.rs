@@ -10,14 +10,15 @@ use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_sock_diag::constants::{
     AF_INET, AF_INET6, INET_DIAG_BBRINFO, INET_DIAG_CLASS_ID, INET_DIAG_CONG, INET_DIAG_DCTCPINFO,
     INET_DIAG_INFO, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_SHUTDOWN, INET_DIAG_SKMEMINFO,
-    INET_DIAG_SKV6ONLY, INET_DIAG_TCLASS, INET_DIAG_TOS, INET_DIAG_VEGASINFO, SOCK_DIAG_BY_FAMILY,
+    INET_DIAG_SKV6ONLY, INET_DIAG_TCLASS, INET_DIAG_TOS, INET_DIAG_VEGASINFO,
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 
-use super::netlink::{self, TCPDIAG_GETSOCK, attributes};
+use super::diag::{RowError, SEQUENCE, memory, request};
+use super::netlink::{self, TCPDIAG_GETSOCK, attributes, push_attribute};
 use super::tcp_info::{self, long, word};
 use crate::model::{
-    CongestionName, DetailSet, Details, Endpoint, Family, Memory, Protocol, Queues, Socket, State,
+    CongestionName, DetailSet, Details, Endpoint, Ends, Family, Protocol, Queues, Socket, State,
     StateSet, Table, TcpDetails, Timer, TimerKind,
 };
 
@@ -29,12 +30,8 @@ const INET_DIAG_CGROUP_ID: u16 = 21;
 const INET_DIAG_ULP_INFO: u16 = 19;
 /// Attribute of a request that holds a program.
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
-/// Length and type, before the value of an attribute.
-const ATTRIBUTE_HEADER_LEN: usize = 4;
 /// `struct inet_diag_req`: four bytes, a sockid of 48, states, and a word that is not read.
 const TCP_REQUEST_LEN: usize = 60;
-/// The sequence number of every request; each dump has a netlink socket of its own.
-const SEQUENCE: u32 = 1;
 
 /// The bits that ask for details; of others the kernel tells unasked.
 fn extensions(details: DetailSet) -> ExtensionFlags {
@@ -55,28 +52,23 @@ fn extensions(details: DetailSet) -> ExtensionFlags {
 ///
 /// The kernel leaves out what `program` rejects; an empty one rejects nothing.
 pub fn dump_request(table: Table, states: StateSet, details: DetailSet, program: &[u8]) -> Vec<u8> {
-    let request = InetRequest {
+    let header = InetRequest {
         family: match table.family {
-            Family::V4 => AF_INET,
             Family::V6 => AF_INET6,
+            _ => AF_INET,
         },
         protocol: table.protocol.ip_number(),
         extensions: extensions(details),
         states: StateFlags::from_bits_retain(kernel_mask(table.protocol, states)),
         socket_id: match table.family {
-            Family::V4 => SocketId::new_v4(),
             Family::V6 => SocketId::new_v6(),
+            _ => SocketId::new_v4(),
         },
     };
-    let mut body = vec![0; request.buffer_len()];
-    request.emit(&mut body);
+    let mut body = vec![0; header.buffer_len()];
+    header.emit(&mut body);
     push_program(&mut body, program);
-    netlink::framed(
-        SOCK_DIAG_BY_FAMILY,
-        NLM_F_REQUEST | NLM_F_DUMP,
-        SEQUENCE,
-        &body,
-    )
+    request(&body)
 }
 
 /// The request to dump the TCP sockets of both families in one walk over the kernel's table.
@@ -95,13 +87,9 @@ pub fn tcp_request(states: StateSet, details: DetailSet, program: &[u8]) -> Vec<
 
 /// Appends a program as the attribute INET_DIAG_REQ_BYTECODE.
 fn push_program(body: &mut Vec<u8>, program: &[u8]) {
-    if program.is_empty() {
-        return;
+    if !program.is_empty() {
+        push_attribute(body, INET_DIAG_REQ_BYTECODE, program);
     }
-    let length = ATTRIBUTE_HEADER_LEN + program.len();
-    body.extend(u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes());
-    body.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
-    body.extend_from_slice(program);
 }
 
 /// The mask to send. No TCP row is ever in CLOSE, but its bit makes the kernel walk every
@@ -109,19 +97,8 @@ fn push_program(body: &mut Vec<u8>, program: &[u8]) {
 fn kernel_mask(protocol: Protocol, states: StateSet) -> u32 {
     match protocol {
         Protocol::Tcp => states.without(StateSet::EMPTY.with(State::Close)).bits(),
-        Protocol::Udp => states.bits(),
+        _ => states.bits(),
     }
-}
-
-/// A row that cannot be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RowError {
-    /// Shorter than the fixed part.
-    #[error("row of {0} bytes, less than {ROW_LEN}")]
-    Short(usize),
-    /// Neither AF_INET nor AF_INET6.
-    #[error("row of address family {0}")]
-    Family(u8),
 }
 
 /// The family of a row; `None` when it cannot be a row.
@@ -137,7 +114,7 @@ pub fn family(row: &[u8]) -> Option<Family> {
 pub fn socket(row: &[u8], protocol: Protocol) -> Result<Socket, RowError> {
     let (fixed, attributes) = row
         .split_first_chunk::<ROW_LEN>()
-        .ok_or(RowError::Short(row.len()))?;
+        .ok_or(RowError::Short(row.len(), ROW_LEN))?;
     let port = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
     let word =
         |at: usize| u32::from_ne_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
@@ -147,39 +124,41 @@ pub fn socket(row: &[u8], protocol: Protocol) -> Result<Socket, RowError> {
         other => return Err(RowError::Family(other)),
     };
     let addr = |at: usize| match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::new(
-            fixed[at],
-            fixed[at + 1],
-            fixed[at + 2],
-            fixed[at + 3],
-        )),
         Family::V6 => {
             let mut octets = [0; 16];
             octets.copy_from_slice(&fixed[at..at + 16]);
             IpAddr::V6(Ipv6Addr::from(octets))
         }
+        _ => IpAddr::V4(Ipv4Addr::new(
+            fixed[at],
+            fixed[at + 1],
+            fixed[at + 2],
+            fixed[at + 3],
+        )),
     };
     let state = match protocol {
         Protocol::Tcp => State::from_kernel_tcp(fixed[1]),
-        Protocol::Udp => State::from_kernel(fixed[1]),
+        _ => State::from_kernel(fixed[1]),
     };
     Ok(Socket {
         protocol,
         state,
         v6only: match family {
-            Family::V4 => None,
             Family::V6 => attribute(attributes, INET_DIAG_SKV6ONLY)
                 .and_then(<[u8]>::first)
                 .map(|&flag| flag != 0),
+            _ => None,
         },
-        local: Endpoint {
-            addr: addr(8),
-            port: port(4),
-        },
-        peer: Endpoint {
-            addr: addr(24),
-            port: port(6),
-        },
+        ends: Ends::inet(
+            Endpoint {
+                addr: addr(8),
+                port: port(4),
+            },
+            Endpoint {
+                addr: addr(24),
+                port: port(6),
+            },
+        ),
         interface: word(40),
         queues: queues(state, word(56), word(60)),
         timer: TimerKind::from_kernel(fixed[2]).map(|kind| Timer {
@@ -191,6 +170,7 @@ pub fn socket(row: &[u8], protocol: Protocol) -> Result<Socket, RowError> {
         inode: u64::from(word(68)),
         // Two 32-bit words, the low one first whatever the byte order.
         cookie: u64::from(word(44)) | u64::from(word(48)) << 32,
+        netns: 0,
     })
 }
 
@@ -248,41 +228,17 @@ fn take_tcp(tcp: &mut TcpDetails, kind: u16, value: &[u8]) {
     }
 }
 
-/// Reads `SK_MEMINFO_*`, of which older kernels send less.
-fn memory(value: &[u8]) -> Option<Memory> {
-    let at = |index: usize| value.get(4 * index..).and_then(word);
-    Some(Memory {
-        rmem_alloc: at(0)?,
-        rcvbuf: at(1)?,
-        wmem_alloc: at(2)?,
-        sndbuf: at(3)?,
-        fwd_alloc: at(4)?,
-        wmem_queued: at(5)?,
-        optmem: at(6)?,
-        backlog: at(7),
-        drops: at(8),
-    })
-}
-
 fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(kind, value)| (kind == wanted).then_some(value))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::netlink::tests::attribute_bytes;
     use super::*;
     use netlink_packet_core::Parseable;
     use netlink_packet_sock_diag::inet::InetResponse;
     use proptest::prelude::*;
-
-    fn attribute_bytes(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend(((4 + value.len()) as u16).to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(netlink::align(bytes.len()), 0);
-        bytes
-    }
 
     fn row(family: u8, state: u8) -> Vec<u8> {
         let mut row = vec![0; ROW_LEN];
@@ -311,8 +267,8 @@ mod tests {
                 retransmits: 0
             })
         );
-        assert_eq!(socket.local.to_owned().port, 8080);
-        assert_eq!(socket.peer.port, 443);
+        let ends = socket.inet().unwrap();
+        assert_eq!((ends.local.port, ends.peer.port), (8080, 443));
         assert_eq!(socket.inode, 4242);
         assert_eq!(socket.cookie, 0x55);
     }
@@ -346,7 +302,7 @@ mod tests {
         for cut in 0..ROW_LEN {
             assert_eq!(
                 socket(&bytes[..cut], Protocol::Tcp),
-                Err(RowError::Short(cut))
+                Err(RowError::Short(cut, ROW_LEN))
             );
         }
     }
@@ -386,10 +342,11 @@ mod tests {
             bytes[0] = if v6 { AF_INET6 } else { AF_INET };
             let ours = socket(&bytes, Protocol::Udp).unwrap();
             let theirs = InetResponse::parse(&bytes).unwrap().header;
-            prop_assert_eq!(ours.local.addr, theirs.socket_id.source_address);
-            prop_assert_eq!(ours.peer.addr, theirs.socket_id.destination_address);
-            prop_assert_eq!(ours.local.port, theirs.socket_id.source_port);
-            prop_assert_eq!(ours.peer.port, theirs.socket_id.destination_port);
+            let ends = ours.inet().unwrap();
+            prop_assert_eq!(ends.local.addr, theirs.socket_id.source_address);
+            prop_assert_eq!(ends.peer.addr, theirs.socket_id.destination_address);
+            prop_assert_eq!(ends.local.port, theirs.socket_id.source_port);
+            prop_assert_eq!(ends.peer.port, theirs.socket_id.destination_port);
             prop_assert_eq!(ours.interface, theirs.socket_id.interface_id);
             prop_assert_eq!(ours.uid, theirs.uid);
             prop_assert_eq!(ours.inode, u64::from(theirs.inode));

@@ -8,14 +8,23 @@ use netlink_packet_sock_diag::constants::SOCK_DIAG_BY_FAMILY;
 /// Type of a request of before Linux 3.3, and of the rows that answer it.
 pub const TCPDIAG_GETSOCK: u16 = 18;
 
+/// Type of a request for routes.
+pub const RTM_GETROUTE: u16 = 26;
+/// Type of a route.
+pub const RTM_NEWROUTE: u16 = 24;
+
 /// Length of a message header: length, type, flags, sequence, port id.
 pub const HEADER_LEN: usize = 16;
+/// Length and type, before the value of an attribute.
+const ATTRIBUTE_HEADER_LEN: usize = 4;
 
 /// A message of a dump, by what it means to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A row; the payload is the body after the header.
     Row(&'a [u8]),
+    /// A route, of rtnetlink; likewise.
+    Route(&'a [u8]),
     /// The dump is complete; a negative errno when the kernel ended it early.
     Done(i32),
     /// The kernel refused the request, with a negative errno; 0 is a mere acknowledgement.
@@ -37,6 +46,16 @@ pub struct Framed<'a> {
     pub interrupted: bool,
     /// It answers a request of before Linux 3.3, whose dump covers both families.
     pub covers_both: bool,
+}
+
+impl Framed<'_> {
+    /// The whole message, out of the chunk that it was found in.
+    pub fn bytes_of<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        let rest = chunk.get(self.offset..).unwrap_or_default();
+        let length = message_length(rest).unwrap_or(0);
+        rest.get(..align(length).min(rest.len()))
+            .unwrap_or_default()
+    }
 }
 
 /// A message that does not fit into the bytes at hand, or claims an impossible length.
@@ -136,6 +155,7 @@ fn frame(rest: &[u8], offset: usize) -> Result<(Framed<'_>, usize), FramingError
         NLMSG_NOOP => Message::Other,
         // Both carry inet_diag_msg.
         TCPDIAG_GETSOCK | SOCK_DIAG_BY_FAMILY => Message::Row(payload),
+        RTM_NEWROUTE => Message::Route(payload),
         _ => Message::Other,
     };
     let framed = Framed {
@@ -200,6 +220,15 @@ pub fn framed(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     message
 }
 
+/// Appends an attribute to a body. No value of ours is too long for its length.
+pub fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = ATTRIBUTE_HEADER_LEN + value.len();
+    body.extend(u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes());
+    body.extend(kind.to_ne_bytes());
+    body.extend_from_slice(value);
+    body.resize(align(body.len()), 0);
+}
+
 /// The attributes in a body, each with its type; one that does not fit ends them, as all before it are good.
 pub fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
@@ -214,8 +243,15 @@ pub fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An attribute and its padding.
+    pub(in super::super) fn attribute_bytes(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_attribute(&mut bytes, kind, value);
+        bytes
+    }
 
     #[test]
     fn every_truncation_is_an_error_with_its_place() {

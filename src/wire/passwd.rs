@@ -14,9 +14,26 @@ pub fn users(text: &[u8]) -> impl Iterator<Item = (u32, &str)> {
 
 /// Addresses and their first name; lines that make no sense are passed over.
 pub fn hosts(text: &[u8]) -> impl Iterator<Item = (IpAddr, &str)> {
+    host_lines(text).filter_map(|(address, mut names)| Some((address, names.next()?)))
+}
+
+/// The addresses of a name, each told once.
+pub fn addresses(text: &[u8], wanted: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for (address, mut names) in host_lines(text) {
+        let is_it = names.any(|name| name.eq_ignore_ascii_case(wanted));
+        if is_it && !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+/// Addresses, and their names.
+fn host_lines(text: &[u8]) -> impl Iterator<Item = (IpAddr, impl Iterator<Item = &str>)> {
     lines(text).filter_map(|line| {
         let mut words = line.split('#').next()?.split_ascii_whitespace();
-        Some((words.next()?.parse().ok()?, words.next()?))
+        Some((words.next()?.parse().ok()?, words))
     })
 }
 
@@ -36,5 +53,12 @@ mod tests {
         let hosts: Vec<_> = hosts(b"# c\n127.0.0.1 localhost lo\n::1 ip6-localhost #x\n").collect();
         assert_eq!(hosts[0], ("127.0.0.1".parse().unwrap(), "localhost"));
         assert_eq!(hosts[1].1, "ip6-localhost");
+        let text = b"127.0.0.1 localhost lo\n::1 ip6 LO\n127.0.0.1 lo #x\n10.0.0.1 # lo\nx lo\n";
+        let found = addresses(text, "lo");
+        assert_eq!(
+            found,
+            ["127.0.0.1", "::1"].map(|text| text.parse::<IpAddr>().unwrap())
+        );
+        assert!(addresses(text, "x").is_empty());
     }
 }

@@ -1,11 +1,15 @@
-//! Lines of `/proc/net/{tcp,tcp6,udp,udp6}`, after proc_pid_net(5).
+//! Lines of the tables of sockets in `/proc/net`, after proc_pid_net(5).
 //!
-//! Columns: `sl local rem st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`; addresses
+//! Columns of `tcp`, `udp` and `raw`: `sl local rem st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`; addresses
 //! are words in the machine's byte order, in hex, ports in hex.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::{Endpoint, Family, Protocol, Queues, Socket, State, Table, Timer, TimerKind};
+use super::{proc_netlink, proc_packet, proc_unix};
+use crate::model::{
+    DetailSet, Details, Endpoint, Ends, Family, Names, Protocol, Queues, Socket, State, Table,
+    Timer, TimerKind,
+};
 
 /// Milliseconds in a clock tick as user space sees it (`USER_HZ` is 100 everywhere).
 const TICK_MS: u32 = 10;
@@ -17,15 +21,70 @@ pub struct LineError(pub &'static str);
 
 /// Whether the line is the heading.
 pub fn is_heading(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"sl")
+    let line = line.trim_ascii_start();
+    [&b"sl"[..], b"sk", b"Num"]
+        .iter()
+        .any(|first| line.starts_with(first))
 }
 
-/// Parses one line.
-pub fn socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
-    let mut columns = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|column| !column.is_empty());
-    let mut next = |name| columns.next().ok_or(LineError(name));
+/// Whether a line only goes on with the one before: the kernel prints the paths of unix sockets as
+/// they are, and a path may hold newlines.
+pub fn goes_on(line: &[u8], table: Table) -> bool {
+    table.protocol == Protocol::Unix && proc_unix::head(line).is_err()
+}
+
+/// Parses one line; the name in it, if there is one, is kept in `names`.
+pub fn socket(line: &[u8], table: Table, names: &mut Names) -> Result<Socket, LineError> {
+    match table.protocol {
+        Protocol::Tcp | Protocol::Udp | Protocol::Raw => inet_socket(line, table),
+        Protocol::Unix => proc_unix::socket(line, names),
+        Protocol::Packet => proc_packet::socket(line),
+        Protocol::Netlink => proc_netlink::socket(line),
+    }
+}
+
+/// What a line tells of the details that are asked for, which is next to nothing.
+pub fn details(line: &[u8], table: Table, asked: DetailSet) -> Details {
+    match table.protocol {
+        Protocol::Netlink if asked.extended => proc_netlink::details(line),
+        _ => Details::default(),
+    }
+}
+
+/// The columns of a line, each taken by its name.
+pub(super) struct Columns<I>(I);
+
+impl<'a> Columns<()> {
+    pub(super) fn of(line: &'a [u8]) -> Columns<impl Iterator<Item = &'a [u8]>> {
+        let columns = line.split(u8::is_ascii_whitespace);
+        Columns(columns.filter(|column| !column.is_empty()))
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Columns<I> {
+    pub(super) fn next(&mut self, name: &'static str) -> Result<&'a [u8], LineError> {
+        self.0.next().ok_or(LineError(name))
+    }
+
+    /// The next column, a number of digits of a base.
+    pub(super) fn number(&mut self, name: &'static str, base: u32) -> Result<u64, LineError> {
+        number(self.next(name)?, base).ok_or(LineError(name))
+    }
+
+    /// The next column, a number in a narrower type.
+    pub(super) fn narrow<N: TryFrom<u64>>(
+        &mut self,
+        name: &'static str,
+        base: u32,
+    ) -> Result<N, LineError> {
+        N::try_from(self.number(name, base)?).map_err(|_| LineError(name))
+    }
+}
+
+/// Parses one line of TCP, UDP or raw IP.
+pub fn inet_socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
+    let mut columns = Columns::of(line);
+    let mut next = |name| columns.next(name);
 
     next("sl")?;
     let local = endpoint(next("local_address")?, table.family).ok_or(LineError("local_address"))?;
@@ -42,14 +101,13 @@ pub fn socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
 
     let state = match table.protocol {
         Protocol::Tcp => State::from_kernel_tcp(state),
-        Protocol::Udp => State::from_kernel(state),
+        _ => State::from_kernel(state),
     };
     Ok(Socket {
         protocol: table.protocol,
         state,
         v6only: None,
-        local,
-        peer,
+        ends: Ends::inet(local, peer),
         interface: 0,
         queues: match state {
             State::Listen => Queues::Backlog {
@@ -77,6 +135,7 @@ pub fn socket(line: &[u8], table: Table) -> Result<Socket, LineError> {
         uid: u32::try_from(uid).map_err(|_| LineError("uid"))?,
         inode,
         cookie: 0,
+        netns: 0,
     })
 }
 
@@ -84,7 +143,6 @@ fn endpoint(text: &[u8], family: Family) -> Option<Endpoint> {
     let colon = text.iter().position(|&byte| byte == b':')?;
     let (addr, port) = (&text[..colon], &text[colon + 1..]);
     let addr = match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::from(word(addr)?)),
         Family::V6 => {
             if addr.len() != 32 {
                 return None;
@@ -95,6 +153,7 @@ fn endpoint(text: &[u8], family: Family) -> Option<Endpoint> {
             }
             IpAddr::V6(Ipv6Addr::from(octets))
         }
+        _ => IpAddr::V4(Ipv4Addr::from(word(addr)?)),
     };
     let port = match port.len() {
         4 => u16::try_from(hex(port)?).ok()?,
@@ -123,13 +182,17 @@ fn hex(digits: &[u8]) -> Option<u32> {
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {
+    number(digits, 10)
+}
+
+pub(super) fn number(digits: &[u8], base: u32) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
     digits.iter().try_fold(0u64, |number, &digit| {
         number
-            .checked_mul(10)?
-            .checked_add(u64::from(char::from(digit).to_digit(10)?))
+            .checked_mul(u64::from(base))?
+            .checked_add(u64::from(char::from(digit).to_digit(base)?))
     })
 }
 
@@ -146,7 +209,7 @@ mod tests {
     #[test]
     fn a_listener() {
         let line = b"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000  1000        0 54321 1 0000000000000000 100 0 0 10 0";
-        let socket = socket(line, TCP).unwrap();
+        let socket = inet_socket(line, TCP).unwrap();
         assert_eq!(socket.state, State::Listen);
         assert_eq!(socket.uid, 1000);
         assert_eq!(socket.inode, 54321);
@@ -159,9 +222,10 @@ mod tests {
         );
         assert_eq!(socket.timer, None);
         if cfg!(target_endian = "little") {
-            assert_eq!(socket.local.addr, IpAddr::from([127, 0, 0, 1]));
+            let local = socket.inet().unwrap().local;
+            assert_eq!(local.addr, IpAddr::from([127, 0, 0, 1]));
         }
-        assert_eq!(socket.local.port, 8080);
+        assert_eq!(socket.inet().unwrap().local.port, 8080);
     }
 
     #[test]
@@ -171,7 +235,7 @@ mod tests {
             protocol: Protocol::Tcp,
             family: Family::V6,
         };
-        let socket = socket(line, table).unwrap();
+        let socket = inet_socket(line, table).unwrap();
         assert_eq!(socket.state, State::TimeWait);
         let timer = socket.timer.unwrap();
         assert_eq!(
@@ -179,7 +243,8 @@ mod tests {
             (TimerKind::Timewait, 40_000)
         );
         if cfg!(target_endian = "little") {
-            assert_eq!(socket.peer.addr, IpAddr::V6(Ipv6Addr::LOCALHOST));
+            let peer = socket.inet().unwrap().peer;
+            assert_eq!(peer.addr, IpAddr::V6(Ipv6Addr::LOCALHOST));
         }
     }
 
@@ -189,7 +254,7 @@ mod tests {
             let line = format!(
                 "0: 0100007F:0016 0100007F:0017 01 00000000:00000000 {timer}:00000064 00000005 0 7 9"
             );
-            let timer = socket(line.as_bytes(), TCP).unwrap().timer.unwrap();
+            let timer = inet_socket(line.as_bytes(), TCP).unwrap().timer.unwrap();
             assert_eq!((timer.retransmits, timer.expires_ms), (counted, 1000));
         }
     }
@@ -208,7 +273,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                socket(line, TCP),
+                inet_socket(line, TCP),
                 Err(LineError(column)),
                 "{}",
                 String::from_utf8_lossy(line)
@@ -219,12 +284,17 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_makes_it_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = socket(&line, TCP);
+            for table in Protocol::EVERY.into_iter().flat_map(Protocol::tables) {
+                let _ = socket(&line, table, &mut Names::default());
+                let _ = details(&line, table, DetailSet::ALL);
+            }
         }
 
         #[test]
         fn no_near_miss_makes_it_panic(line in "[ 0-9A-F:]{0,120}") {
-            let _ = socket(line.as_bytes(), TCP);
+            for table in Protocol::EVERY.into_iter().flat_map(Protocol::tables) {
+                let _ = socket(line.as_bytes(), table, &mut Names::default());
+            }
         }
     }
 }

@@ -4,13 +4,15 @@
 //! names and command lines are replaced, the same ones alike, so that the recording still shows
 //! what belongs together.
 
+mod local;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, INET_DIAG_MD5SIG};
 
 use super::{inet_diag, netlink, proc_net};
-use crate::model::Table;
+use crate::model::{Family, Protocol, Table};
 
 /// Replaces the same text or address by the same substitute, for one recording.
 #[derive(Debug, Default)]
@@ -59,8 +61,16 @@ fn each_row(chunk: &mut [u8], mut change: impl FnMut(&mut [u8])) {
 }
 
 impl Redactor {
+    /// Replaces addresses and names in a chunk of sock_diag messages.
+    pub fn messages(&mut self, chunk: &mut Vec<u8>, protocol: Protocol) {
+        match protocol {
+            Protocol::Tcp | Protocol::Udp | Protocol::Raw => self.chunk(chunk),
+            _ => *chunk = self.beyond_ip_chunk(chunk, protocol),
+        }
+    }
+
     /// Replaces the addresses in a chunk of sock_diag messages.
-    pub fn chunk(&mut self, chunk: &mut [u8]) {
+    fn chunk(&mut self, chunk: &mut [u8]) {
         each_row(chunk, |row| {
             // Of what is no row nobody knows what it tells.
             if row.len() < inet_diag::ROW_LEN || !matches!(row[0], AF_INET | AF_INET6) {
@@ -86,17 +96,21 @@ impl Redactor {
         });
     }
 
-    /// A line of a `/proc/net` table of sockets with its addresses replaced. `None` for a line that
+    /// A line of a `/proc/net` table of sockets with its addresses and names replaced. `None` for a line that
     /// is neither a socket nor the heading, as nobody knows what such a line tells.
     pub fn line(&mut self, line: &[u8], table: Table) -> Option<Vec<u8>> {
         if proc_net::is_heading(line) {
             return line.iter().all(is_of_heading).then(|| line.to_vec());
         }
-        let socket = proc_net::socket(line, table).ok()?;
+        if !Family::IP.contains(&table.family) {
+            return self.beyond_ip_line(line, table);
+        }
+        let socket = proc_net::inet_socket(line, table).ok()?;
+        let ends = socket.inet()?;
         // Substitutes are as long as what they replace, so columns stay where they are.
         let [slot, local, peer, rest] = pieces(line)?;
         let mut redacted = slot.to_vec();
-        for (piece, end) in [(local, socket.local), (peer, socket.peer)] {
+        for (piece, end) in [(local, ends.local), (peer, ends.peer)] {
             let colon = piece.iter().position(|&byte| byte == b':')?;
             let (before, port) = piece.split_at(colon);
             let blank = before.len() - before.trim_ascii_start().len();
@@ -202,7 +216,7 @@ fn cut_column(line: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether a column behind the timer is a number, as all of the kernel's are; a pointer has
 /// sixteen digits.
-fn is_number(column: &[u8]) -> bool {
+pub(super) fn is_number(column: &[u8]) -> bool {
     let digits = column.strip_prefix(b"-").unwrap_or(column);
     digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit)
 }
@@ -215,7 +229,6 @@ fn is_of_heading(byte: &u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Family, Protocol};
     use proptest::prelude::*;
 
     const V4: Table = Table {
@@ -255,8 +268,9 @@ mod tests {
         let mut chunk = message(2);
         redactor.chunk(&mut chunk);
         let socket = inet_diag::socket(&chunk[16..], Protocol::Tcp).unwrap();
-        assert_eq!(socket.local.addr.to_string(), "10.0.0.1");
-        assert_eq!(socket.peer.addr.to_string(), "127.0.0.1");
+        let ends = socket.inet().unwrap();
+        assert_eq!(ends.local.addr.to_string(), "10.0.0.1");
+        assert_eq!(ends.peer.addr.to_string(), "127.0.0.1");
 
         let addr = u32::from_ne_bytes([192, 0, 2, 7]);
         let rest = "0A 00000000:00000000 00:00000000 00000000  1000        0 7 1 0 100 -1\n";

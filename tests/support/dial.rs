@@ -76,13 +76,16 @@ impl Server {
     /// A connection to one of the listeners.
     pub fn dial(&self, source: Source, to: SocketAddr) -> Result<Connection, Errno> {
         let client = dial(SockType::Stream, source, to)?;
-        let listener = self
-            .listeners
-            .iter()
-            .find(|listener| local_address(listener).port() == to.port())
-            .unwrap();
-        let server = accept(listener);
+        let server = accept(self.listener(to));
         Ok(Connection { client, server })
+    }
+
+    /// The listener that answers there.
+    #[track_caller]
+    pub fn listener(&self, to: SocketAddr) -> &OwnedFd {
+        let mut listeners = self.listeners.iter();
+        let found = listeners.find(|listener| local_address(listener).port() == to.port());
+        found.unwrap()
     }
 
     /// Connections until there are no more, and the reason.

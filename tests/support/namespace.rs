@@ -39,6 +39,27 @@ const TEST_VARIABLE: &str = "PORTSTAT_TEST_NAMESPACE";
 /// Where namespaces are not allowed the test is reported as skipped, unless
 /// the environment variable `CI` is set: then that is a failure too.
 pub fn in_namespace(body: impl FnOnce()) {
+    in_namespace_made_by(run_in_namespace, body);
+}
+
+/// As [`in_namespace`]; but where the tests are run by root, it is a network namespace alone, in
+/// which the rights of root and all the users of the machine outside are left.
+pub fn in_network_namespace(body: impl FnOnce()) {
+    in_namespace_made_by(run_in_network_namespace, body);
+}
+
+/// Whether there is more than one user here: a user namespace that was made without help has
+/// one only.
+pub fn has_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").expect("the users of this namespace");
+    let lengths = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2));
+    let count = |length: &str| length.parse::<u64>().expect("a number of users");
+    lengths.map(count).sum::<u64>() > 1
+}
+
+fn in_namespace_made_by(make: fn(&mut Command) -> io::Result<Child>, body: impl FnOnce()) {
     let thread = thread::current();
     let test = test_of(&thread);
 
@@ -48,7 +69,7 @@ pub fn in_namespace(body: impl FnOnce()) {
     }
 
     let binary = env::current_exe().expect("the path of the test binary");
-    let spawned = run_in_namespace(
+    let spawned = make(
         Command::new(binary)
             .args([test, "--exact", "--include-ignored"])
             .args(["--nocapture", "--test-threads=1"])
@@ -119,9 +140,21 @@ pub fn is_forbidden(error: &io::Error) -> bool {
 /// The process is killed when the thread that spawned it ends. Loopback is
 /// down at first: see [`loopback_up`].
 pub fn run_in_namespace(command: &mut Command) -> io::Result<Child> {
+    spawn_in_namespace(command, false)
+}
+
+/// The same, but for whoever may it is a network namespace alone.
+fn run_in_network_namespace(command: &mut Command) -> io::Result<Child> {
+    spawn_in_namespace(command, true)
+}
+
+fn spawn_in_namespace(command: &mut Command, keep_rights: bool) -> io::Result<Child> {
     let uid_map = format!("0 {} 1", geteuid());
     let gid_map = format!("0 {} 1", getegid());
     let enter = move || {
+        if keep_rights && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+            return Ok(set_pdeathsig(Signal::SIGKILL)?);
+        }
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
         match write_file(c"/proc/self/setgroups", b"deny") {
             // Linux before 3.19 has no such file and needs none.

@@ -42,6 +42,11 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// The words of a command line without quotes.
+pub fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 /// portstat with these arguments, in an environment that says nothing.
 pub fn command<A: AsRef<str>>(args: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portstat"));

@@ -197,14 +197,19 @@ impl<'a> AddressPools<'a> {
         self.pool(key.kind, key.source.map(address), scratch).used
     }
 
-    fn pool(&self, kind: PoolKind, source: Option<Address>, scratch: &mut PortSet) -> Pool {
-        let settings = &self.count.settings;
-        let capacity = settings.capacity();
+    /// The pool of one address, or UDP's of all.
+    pub(super) fn pool(
+        &self,
+        kind: PoolKind,
+        source: Option<Address>,
+        scratch: &mut PortSet,
+    ) -> Pool {
+        let missed = self.count.settings.missed();
         let (lacking, surely, missed) = match (kind, source) {
             (PoolKind::TcpBind, Some(source)) => {
                 let forgotten = self.count.forgotten.get(&source);
                 let lacking = self.tcp.lacking(source, forgotten, scratch);
-                (lacking, lacking.used, settings.missed())
+                (lacking, lacking.used, missed)
             }
             (PoolKind::UdpBind, Some(source)) => {
                 let used = self.udp.lacking(source, None, scratch).used;
@@ -216,11 +221,67 @@ impl<'a> AddressPools<'a> {
                 (Lacking::of_udp(used), self.count.udp_v4.len(), 0)
             }
         };
+        self.pool_of(kind, source.map(ip), lacking, surely, missed)
+    }
+
+    /// The pool of a socket that takes every address of its family, `::` those of IPv4 too unless
+    /// it is `v6only`: it lacks every port with a socket on one of them.
+    pub(super) fn wildcard_pool(&self, kind: PoolKind, any: IpAddr, v6only: bool) -> Pool {
+        let is_tcp = kind == PoolKind::TcpBind;
+        let (sources, forgotten) = if is_tcp {
+            (&self.tcp, self.count.forgotten_ports.clone())
+        } else {
+            (&self.udp, PortSet::new())
+        };
+        let mut surely = PortSet::new();
+        let mut perhaps = forgotten;
+        for (&source, records) in &sources.of {
+            for record in records.iter().copied().flatten() {
+                let met = match (any, is_v4(source)) {
+                    (IpAddr::V4(_), true) => Some(true),
+                    (IpAddr::V4(_), false) if record.is_v6only() => Some(false),
+                    (IpAddr::V4(_), false) if source == ANY_V6 => Some(true),
+                    // Bind of one address made it refuse IPv4; of others no row tells.
+                    (IpAddr::V4(_), false) => record.is_bound().then_some(false),
+                    (IpAddr::V6(_), true) => Some(!v6only),
+                    (IpAddr::V6(_), false) => Some(true),
+                };
+                match met {
+                    Some(true) => surely.insert(record.port),
+                    Some(false) => {}
+                    None => perhaps.insert(record.port),
+                }
+            }
+        }
+        let known = surely.len();
+        surely.union(&perhaps);
+        let mut lacking = Lacking::default();
+        let causes = &sources.causes;
+        surely.iter().for_each(|port| lacking.count(port, causes));
+        let (lacking, missed) = if is_tcp {
+            (lacking, self.count.settings.missed())
+        } else {
+            (Lacking::of_udp(lacking.used), 0)
+        };
+        self.pool_of(kind, Some(any), lacking, known, missed)
+    }
+
+    /// `surely` are the ports of those it lacks of which that is certain; as many as `missed` a
+    /// search may not find.
+    fn pool_of(
+        &self,
+        kind: PoolKind,
+        source: Option<IpAddr>,
+        lacking: Lacking,
+        surely: u32,
+        missed: u32,
+    ) -> Pool {
+        let capacity = self.count.settings.capacity();
         let free = capacity.saturating_sub(lacking.used);
         Pool {
             key: PoolKey {
                 kind,
-                source: source.map(ip),
+                source,
                 destination: None,
             },
             capacity,

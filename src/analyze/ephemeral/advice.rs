@@ -53,7 +53,8 @@ pub enum Advice {
         /// Ports that something listens on and that would come to lie inside.
         listeners: PortSet,
         /// What to reserve so that none of them is drawn; what is reserved already included.
-        reserve: PortSet,
+        /// `None` where that cannot be read.
+        reserve: Option<PortSet>,
     },
 }
 
@@ -128,7 +129,9 @@ impl Ephemeral {
         }
         listeners.subtract(settings.reserved_ports());
         let mut reserve = self.to_reserve();
-        reserve.union(&listeners);
+        if let Some(reserve) = &mut reserve {
+            reserve.union(&listeners);
+        }
         Some(Advice::Widen {
             range: wide,
             listeners,
@@ -137,13 +140,17 @@ impl Ephemeral {
     }
 
     /// What to reserve so that no listener's port is drawn: those, and what is reserved already.
-    pub fn to_reserve(&self) -> PortSet {
-        let mut reserve = self.settings().reserved_ports().clone();
+    /// `None` where that cannot be read.
+    pub fn to_reserve(&self) -> Option<PortSet> {
+        let settings = self.settings();
+        let mut reserve = settings
+            .knows_reserved()
+            .then(|| settings.reserved_ports().clone())?;
         for port in self.listening.iter() {
             if self.settings().contains(port) {
                 reserve.insert(port);
             }
         }
-        reserve
+        Some(reserve)
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::hash::Keyed;
 use super::record::{Record, blocks};
 use super::settings::EphemeralSettings;
-use crate::model::{Endpoint, PortSet, Protocol, Socket, State};
+use crate::model::{Endpoint, InetEnds, PortSet, Protocol, Socket, State};
 
 /// Groups that are kept at once; with more, see [`Groups::purge`].
 const MOST_GROUPS: usize = 16_384;
@@ -196,7 +196,10 @@ impl Ephemeral {
 
     /// Counts a socket.
     pub fn add(&mut self, socket: &Socket) {
-        let port = socket.local.port;
+        let Some(ends) = socket.inet() else {
+            return;
+        };
+        let port = ends.local.port;
         let tcp = socket.protocol == Protocol::Tcp;
         if tcp && socket.state == State::Listen {
             self.listening.insert(port);
@@ -205,24 +208,24 @@ impl Ephemeral {
             return;
         }
         if tcp {
-            self.add_tcp(socket);
-        } else {
-            self.add_udp(socket);
+            self.add_tcp(socket, ends);
+        } else if socket.protocol == Protocol::Udp {
+            self.add_udp(socket, ends);
         }
     }
 
-    fn add_tcp(&mut self, socket: &Socket) {
-        let port = socket.local.port;
-        let source = address(socket.local.addr);
+    fn add_tcp(&mut self, socket: &Socket, ends: &InetEnds) {
+        let port = ends.local.port;
+        let source = address(ends.local.addr);
         self.any_tcp.insert(port);
         let tuple = if blocks(socket) {
             self.blocked.insert(port);
             self.listens_inside |= socket.state == State::Listen;
             Tuple::bound(source)
         } else {
-            Tuple::new(source, &socket.peer)
+            Tuple::new(source, &ends.peer)
         };
-        let record = Record::of(socket, &self.settings);
+        let record = Record::of(socket, port, &self.settings);
         let used = self.tuples.add(tuple, record);
         self.fills |= 2 * used >= self.capacity;
         if self.tuples.is_full() {
@@ -241,14 +244,14 @@ impl Ephemeral {
         }
     }
 
-    fn add_udp(&mut self, socket: &Socket) {
-        let port = socket.local.port;
+    fn add_udp(&mut self, socket: &Socket, ends: &InetEnds) {
+        let port = ends.local.port;
         self.any_udp.insert(port);
         if socket.v6only != Some(true) {
             self.udp_v4.insert(port);
         }
-        let record = Record::of(socket, &self.settings);
-        self.udp.add(address(socket.local.addr), record);
+        let record = Record::of(socket, port, &self.settings);
+        self.udp.add(address(ends.local.addr), record);
         if self.udp.is_full() {
             self.udp.purge(|_, _| {});
         }

@@ -82,7 +82,7 @@ pub(super) struct Common {
     blocked: u32,
     listening: u32,
     /// Ports that connections presumably bound before they connected.
-    presumed: PortSet,
+    pub(super) presumed: PortSet,
     presumed_len: u32,
     /// How many ports connects try first.
     first_choices: u32,
@@ -131,7 +131,7 @@ impl Ephemeral {
         }
     }
 
-    fn share(&self, tuple: &Tuple, presumed: &PortSet, scratch: &mut PortSet) -> Share {
+    pub(super) fn share(&self, tuple: &Tuple, presumed: &PortSet, scratch: &mut PortSet) -> Share {
         self.share_of(self.tuples.get(tuple), presumed, scratch)
     }
 
@@ -214,7 +214,7 @@ impl Ephemeral {
         pools
     }
 
-    fn connect_pool(&self, key: PoolKey, share: &Share, common: &Common) -> Pool {
+    pub(super) fn connect_pool(&self, key: PoolKey, share: &Share, common: &Common) -> Pool {
         let blocked = common.blocked;
         let free_max = (common.capacity - blocked).saturating_sub(share.held);
         let presumed = common.presumed_len;

@@ -34,6 +34,7 @@ mod advice;
 mod count;
 mod hash;
 mod judge;
+mod one;
 mod owners;
 mod pool;
 mod record;

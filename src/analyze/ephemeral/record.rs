@@ -28,7 +28,7 @@ impl Record {
     const BLOCKING: u8 = 1 << 6;
     const V6ONLY: u8 = 1 << 7;
 
-    pub(super) fn of(socket: &Socket, settings: &EphemeralSettings) -> Record {
+    pub(super) fn of(socket: &Socket, port: u16, settings: &EphemeralSettings) -> Record {
         let mut kind = match time_wait_age_ms(socket) {
             Some(age) => (age / SLICE_MS).min(SLICES as u32 - 1) as u8,
             None => Self::NO_SLICE,
@@ -40,7 +40,7 @@ impl Record {
         set(Self::V6ONLY, socket.v6only == Some(true));
         set(Self::RECLAIMABLE, settings.time_wait().reclaims(socket));
         Record {
-            port: socket.local.port,
+            port,
             kind,
             inode: u32::try_from(socket.inode).unwrap_or(0),
         }
@@ -60,6 +60,10 @@ impl Record {
 
     pub(super) const fn is_v6only(self) -> bool {
         self.kind & Self::V6ONLY != 0
+    }
+
+    pub(super) const fn is_bound(self) -> bool {
+        self.kind & Self::BLOCKING != 0
     }
 
     /// The slice of TIME-WAIT it is in, 0 for the youngest; `None` in other states.

@@ -77,8 +77,11 @@ impl TimeWaitReuse {
             && time_wait_age_ms(socket).is_some_and(|age| age > self.delay_ms)
             && self.applies(
                 socket.interface == LOOPBACK_INDEX
-                    || socket.local.addr.to_canonical().is_loopback()
-                    || socket.peer.addr.to_canonical().is_loopback(),
+                    || socket.inet().is_some_and(|ends| {
+                        [ends.local, ends.peer]
+                            .iter()
+                            .any(|end| end.addr.to_canonical().is_loopback())
+                    }),
             )
     }
 }
@@ -97,6 +100,7 @@ pub(super) fn time_wait_age_ms(socket: &Socket) -> Option<u32> {
 pub struct EphemeralSettings {
     range: PortRange,
     reserved: PortSet,
+    reserved_is_known: bool,
     drawn: PortSet,
     time_wait: TimeWaitReuse,
 }
@@ -110,6 +114,7 @@ impl EphemeralSettings {
         EphemeralSettings {
             range,
             reserved,
+            reserved_is_known: true,
             drawn,
             time_wait: TimeWaitReuse::DEFAULT,
         }
@@ -120,9 +125,23 @@ impl EphemeralSettings {
         EphemeralSettings { time_wait, ..self }
     }
 
+    /// The same where nobody could read which ports are reserved, so that they seem to be none.
+    pub fn without_reserved(self) -> EphemeralSettings {
+        EphemeralSettings {
+            reserved_is_known: false,
+            ..EphemeralSettings::new(self.range, PortSet::new()).with_reuse(self.time_wait)
+        }
+    }
+
     /// The range, reserved ports included.
     pub const fn range(&self) -> PortRange {
         self.range
+    }
+
+    /// Whether it is known which ports are reserved. Where it is not, nobody can be told to set
+    /// them: that would undo what is set.
+    pub const fn knows_reserved(&self) -> bool {
+        self.reserved_is_known
     }
 
     /// All reserved ports, those outside the range included.

@@ -22,6 +22,8 @@ pub struct Verdict {
     pub percent: f64,
     /// How bad that is.
     pub severity: Severity,
+    /// What the network namespace is called, where several were looked at.
+    pub namespace: Option<String>,
 }
 
 impl Ephemeral {
@@ -46,6 +48,7 @@ impl Ephemeral {
             },
             fullest,
             severity: findings.severity,
+            namespace: None,
         }
     }
 }

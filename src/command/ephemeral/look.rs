@@ -126,13 +126,14 @@ impl<W: Fn(&Ephemeral) -> bool> Receiver for Counts<'_, '_, W> {
             self.now.summary.add(socket);
             if socket.protocol == Protocol::Tcp
                 && socket.state == State::Listen
+                && let Some(ends) = socket.inet()
                 && let Queues::Backlog {
                     pending,
                     max: Some(max),
                 } = socket.queues
                 && self.now.backlogs.len() < MOST_BACKLOGS
             {
-                let fullest = self.now.backlogs.entry(socket.local).or_default();
+                let fullest = self.now.backlogs.entry(ends.local).or_default();
                 if u64::from(pending) * u64::from(fullest.max)
                     >= u64::from(fullest.pending) * u64::from(max)
                 {

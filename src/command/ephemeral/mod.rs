@@ -1,5 +1,6 @@
 //! `portstat ephemeral`: count, judge, name the owners, tell.
 
+mod everywhere;
 mod look;
 mod memory;
 mod owners;
@@ -16,10 +17,11 @@ use super::context::{Context, Error, Finish};
 use super::hold::hides_ports;
 use crate::analyze::{Ephemeral, EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
-use crate::kernel::replace_file;
+use crate::kernel::{Host, replace_file};
 use crate::model::Gap;
-use crate::render::Collection;
 use crate::render::ephemeral::{self as report, EphemeralReport, PoolNotes};
+use crate::render::escape::message;
+use crate::render::{Collection, Document};
 
 /// The collector runs as another user.
 const METRICS_MODE: u32 = 0o644;
@@ -45,65 +47,130 @@ pub(super) fn run(context: Result<Context, Error>, plan: &EphemeralPlan) -> Resu
 
 /// Judges and tells; returns what was not seen, where that is to be said.
 fn judge(context: &Context, plan: &EphemeralPlan) -> Result<(Finish, Vec<Gap>), Error> {
-    let settings = context
-        .ephemeral_settings()
-        .map_err(|gap| Error::Nothing(gap.to_string()))?;
-    let (mut look, mut findings) = look(context, plan, &settings)?;
-    let probed = plan
-        .probe
-        .then(|| probe::probe(context, &look, &mut findings, plan.thresholds));
-    findings.pools.truncate(plan.top);
-    let finish = match findings.severity {
+    let contexts = everywhere::contexts(&context.host);
+    let (mut judged, mut gaps) = match &context.host {
+        Host::Everywhere(all) => everywhere::judged(context, all, &contexts, plan)?,
+        _ => {
+            let judged = judged_here(context, plan)?;
+            let gaps = judged.look.report.gaps.clone();
+            (vec![judged], gaps)
+        }
+    };
+    let probed = probed(context, plan, &mut judged);
+    for one in &mut judged {
+        one.findings.pools.truncate(plan.top);
+    }
+    let severities = judged.iter().map(|judged| judged.findings.severity);
+    let severity = severities.max().unwrap_or(Severity::Ok);
+    let finish = match severity {
         Severity::Ok | Severity::Notice => Finish::Done,
         Severity::Warning => Finish::Warning,
         Severity::Critical => Finish::Critical,
     };
     if let Some(path) = &plan.textfile {
-        write_metrics(context, plan, &look, &findings, path)?;
+        write_metrics(context, plan, &judged, &gaps, path)?;
     }
     // Nothing is said to be well of sockets that were not all seen.
-    if finish == Finish::Done
-        && let Some(gap) = look.report.gaps.iter().find(|gap| hides_ports(gap))
-    {
-        return Err(Error::Nothing(gap.to_string()));
-    }
-    let mut gaps = Vec::new();
-    let finish = tell(plan, findings.severity.status(), finish, || {
+    let hidden = gaps.iter().find(|gap| hides_ports(gap));
+    let unknown = hidden.filter(|_| finish == Finish::Done);
+    let unknown = unknown.map(Gap::to_string);
+    let (status, finish) = match &unknown {
+        // Of one namespace there is nothing to tell then, of several how the others stand.
+        Some(reason) if !context.is_everywhere() => return Err(Error::Nothing(reason.clone())),
+        Some(_) => ("unknown", Finish::Unknown),
+        None => (severity.status(), finish),
+    };
+    let mut told = Vec::new();
+    let finish = tell(plan, status, finish, || {
         let Some(format) = plan.report else {
             return Ok(());
         };
-        let owners = find_owners(context, plan, &mut look, &findings);
-        let report = EphemeralReport {
-            probe: probed,
-            ..assemble(context, plan, &look, &findings, &owners)
-        };
-        let mut out = Vec::new();
-        match format {
-            ReportFormat::Human => {
-                report::human(&mut out, &report, plan.output.paint, plan.output.width);
-            }
-            ReportFormat::Json => report::json(&mut out, &report),
-            ReportFormat::Nagios => report::nagios(&mut out, &report),
-            ReportFormat::Prometheus => report::prometheus(&mut out, &report),
+        let owners = find_owners(context, plan, &mut judged);
+        let mut reports = assemble(context, plan, &judged, &owners);
+        gaps.extend(owners.gap());
+        let document = document(context, &judged, &gaps);
+        if let [report] = &mut reports[..] {
+            report.probe = probed;
         }
-        print(&out)?;
-        gaps = report.document.collection.gaps;
+        print(&written(
+            plan,
+            format,
+            &document,
+            &reports,
+            unknown.as_deref(),
+        ))?;
+        told = gaps;
         Ok(())
     })?;
-    Ok((finish, gaps))
+    Ok((finish, told))
+}
+
+/// What came of a probe, where one was asked for; that is of one namespace only.
+fn probed(context: &Context, plan: &EphemeralPlan, judged: &mut [Judged<'_>]) -> Option<String> {
+    let Judged { look, findings, .. } = judged.first_mut().filter(|_| plan.probe)?;
+    Some(probe::probe(context, look, findings, plan.thresholds))
+}
+
+/// The reports in a format; `unknown` is why it cannot be told that all is well.
+fn written(
+    plan: &EphemeralPlan,
+    format: ReportFormat,
+    document: &Document,
+    reports: &[EphemeralReport<'_>],
+    unknown: Option<&str>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    match format {
+        ReportFormat::Human => {
+            if let Some(reason) = unknown {
+                out.extend_from_slice(message(&format!("UNKNOWN: {reason}\n\n")).as_bytes());
+            }
+            report::human(&mut out, reports, plan.output.paint, plan.output.width);
+        }
+        ReportFormat::Json => report::json(&mut out, document, reports, unknown),
+        ReportFormat::Nagios => match unknown {
+            Some(reason) => report::nagios_unknown(&mut out, &message(reason)),
+            None => report::nagios(&mut out, reports),
+        },
+        ReportFormat::Prometheus => report::prometheus(&mut out, document, reports),
+    }
+    out
+}
+
+/// A network namespace that was looked at.
+struct Judged<'c> {
+    look: Look<'c>,
+    findings: Findings,
+    netns: report::Netns,
+}
+
+/// Judges the network namespace that the host is in.
+fn judged_here<'c>(context: &'c Context, plan: &EphemeralPlan) -> Result<Judged<'c>, Error> {
+    let settings = context
+        .ephemeral_settings()
+        .map_err(|gap| Error::Nothing(gap.to_string()))?;
+    let (look, findings) = look(context, plan, &settings)?;
+    Ok(Judged {
+        look,
+        findings,
+        netns: report::Netns {
+            id: context.host.netns(),
+            name: context.host.netns_name(),
+        },
+    })
 }
 
 /// Writes metrics where the textfile collector finds them.
 fn write_metrics(
     context: &Context,
     plan: &EphemeralPlan,
-    look: &Look<'_>,
-    findings: &Findings,
+    judged: &[Judged<'_>],
+    gaps: &[Gap],
     path: &Path,
 ) -> Result<(), Error> {
-    let report = assemble(context, plan, look, findings, &Owners::unasked());
+    let reports = assemble(context, plan, judged, &Owners::unasked());
     let mut out = Vec::new();
-    report::prometheus(&mut out, &report);
+    report::prometheus(&mut out, &document(context, judged, gaps), &reports);
     replace_file(path, &out, METRICS_MODE).map_err(|error| Error::File {
         path: path.to_owned(),
         error,
@@ -116,29 +183,33 @@ fn look<'c>(
     plan: &EphemeralPlan,
     settings: &EphemeralSettings,
 ) -> Result<(Look<'c>, Findings), Error> {
-    let judged = |look: &Look<'_>| {
-        // What a probe finds may bring any pool to the top.
-        let top = if plan.probe { usize::MAX } else { plan.top };
-        look.ephemeral.judge(&plan.ask, plan.thresholds, top)
-    };
     // Where it may come to silence, owners are not looked for before that is known.
     let speaks = !plan.quiet && plan.state_file.is_none();
     let wants_owners =
         |seen: &Ephemeral| speaks && wants_owners(plan, seen.fills(), seen.listens_inside());
     let Some(interval) = plan.sample else {
         let look = Look::at(context, settings, wants_owners)?;
-        let findings = judged(&look);
+        let findings = findings(plan, None, &look);
         return Ok((look, findings));
     };
     let first = Look::at(context, settings, |_| false)?;
     thread::sleep(interval);
     let second = Look::at(context, settings, wants_owners)?;
-    let seconds = second.since(&first).as_secs_f64();
-    let mut findings = judged(&second);
-    second
-        .ephemeral
-        .time_left_since(&first.ephemeral, seconds, &mut findings);
+    let findings = findings(plan, Some(&first), &second);
     Ok((second, findings))
+}
+
+/// What a look comes to, after one before.
+fn findings(plan: &EphemeralPlan, first: Option<&Look<'_>>, look: &Look<'_>) -> Findings {
+    // What a probe finds may bring any pool to the top.
+    let top = if plan.probe { usize::MAX } else { plan.top };
+    let mut findings = look.ephemeral.judge(&plan.ask, plan.thresholds, top);
+    if let Some(first) = first {
+        let seconds = look.since(first).as_secs_f64();
+        look.ephemeral
+            .time_left_since(&first.ephemeral, seconds, &mut findings);
+    }
+    findings
 }
 
 /// Owners are looked for where somebody wants to know: of pools that fill up, or that were asked
@@ -155,23 +226,37 @@ fn wants_owners(plan: &EphemeralPlan, fills: bool, listens_inside: bool) -> bool
 fn find_owners<'c>(
     context: &'c Context,
     plan: &EphemeralPlan,
-    look: &mut Look<'c>,
-    findings: &Findings,
+    judged: &mut [Judged<'c>],
 ) -> Owners<'c> {
-    let fills = findings.severity > Severity::Ok;
-    if !wants_owners(plan, fills, look.ephemeral.listens_inside()) {
+    let wants = |Judged { look, findings, .. }: &Judged<'_>| {
+        let fills = findings.severity > Severity::Ok;
+        wants_owners(plan, fills, look.ephemeral.listens_inside())
+    };
+    if !judged.iter().any(wants) {
         return Owners::unasked();
     }
-    look.owners.take().unwrap_or_else(|| Owners::scan(context))
+    let found = judged.iter_mut().find_map(|one| one.look.owners.take());
+    found.unwrap_or_else(|| Owners::scan(context))
 }
 
+/// What is told of each.
 fn assemble<'a>(
     context: &Context,
     plan: &EphemeralPlan,
-    look: &'a Look<'_>,
-    findings: &'a Findings,
+    judged: &'a [Judged<'_>],
+    owners: &Owners<'_>,
+) -> Vec<EphemeralReport<'a>> {
+    let assemble = |judged: &'a Judged<'_>| assemble_one(context, plan, judged, owners);
+    judged.iter().map(assemble).collect()
+}
+
+fn assemble_one<'a>(
+    context: &Context,
+    plan: &EphemeralPlan,
+    judged: &'a Judged<'_>,
     owners: &Owners<'_>,
 ) -> EphemeralReport<'a> {
+    let Judged { look, findings, .. } = judged;
     let note = |pool: &Pool| {
         let (shares, status) = owners.of(&look.ephemeral.sockets_of(&pool.key));
         PoolNotes {
@@ -189,24 +274,9 @@ fn assemble<'a>(
     };
     let exposed = look.ephemeral.exposed();
     let exposed = exposed.into_iter().map(with_owners).collect();
-    let mut document = context.document(SCHEMA);
-    document.collection = Collection {
-        sources: look.report.sources.clone(),
-        gaps: look
-            .report
-            .gaps
-            .iter()
-            .cloned()
-            .chain(owners.gap())
-            .collect(),
-    };
     EphemeralReport {
-        document,
         taken_at: context.host.taken_at(),
-        netns: report::Netns {
-            id: context.host.netns(),
-            name: context.host.netns_name(),
-        },
+        netns: judged.netns.clone(),
         settings: look.ephemeral.settings(),
         thresholds: plan.thresholds,
         findings,
@@ -217,4 +287,17 @@ fn assemble<'a>(
         backlogs: &look.backlogs,
         probe: None,
     }
+}
+
+/// Host, time, and what was not seen.
+fn document(context: &Context, judged: &[Judged<'_>], gaps: &[Gap]) -> Document {
+    let mut document = context.document(SCHEMA);
+    document.collection = Collection {
+        sources: judged
+            .iter()
+            .flat_map(|judged| judged.look.report.sources.iter().copied())
+            .collect(),
+        gaps: gaps.to_vec(),
+    };
+    document
 }

@@ -6,7 +6,6 @@ use super::look::Look;
 use crate::analyze::{Findings, Thresholds};
 use crate::command::context::Context;
 use crate::kernel::{Answer, ask_for_port};
-use crate::wire::sysctl;
 
 /// Asks, puts what was answered into the findings, and tells what came of it.
 pub(super) fn probe(
@@ -15,15 +14,16 @@ pub(super) fn probe(
     findings: &mut Findings,
     thresholds: Thresholds,
 ) -> String {
+    if !context.host.is_here() {
+        return "unavailable: only in a network namespace that may be entered".to_owned();
+    }
     let pools = findings.pools.iter();
     let named = pools.filter_map(|pool| Some((pool.key, pool.key.source?, pool.key.destination?)));
     let Some((key, source, destination)) = { named }.next() else {
         return "no pool of connections to ask about".to_owned();
     };
-    let text = context.host.read("proc/sys/net/ipv4/tcp_fastopen");
-    let fast_open = text.ok().and_then(|text| sysctl::number(&text).ok());
-    if fast_open.is_some_and(|bits| bits & 1 == 0) {
-        return "unavailable: the first bit of net.ipv4.tcp_fastopen is off".to_owned();
+    if let Some(reason) = context.without_fast_open() {
+        return format!("unavailable: {reason}");
     }
     let to = SocketAddr::new(destination.addr, destination.port);
     let doubtful = look.ephemeral.doubtful(&key);

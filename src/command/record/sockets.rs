@@ -6,13 +6,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use super::Recording;
 use crate::collect::{Method, Raw, copy_dump, copy_recorded, copy_table};
 use crate::kernel::{Meta, Recorder};
-use crate::model::{Family, Protocol, Table};
+use crate::model::{Protocol, Table};
 use crate::wire::redact::{Redactor, scrub_keys};
 
 /// Files of `/proc/net` that hold no addresses, or such as are replaced line by line.
 const COUNTERS: [&str; 5] = ["sockstat", "sockstat6", "snmp", "snmp6", "netstat"];
-/// Files of `/proc/net` with addresses or paths that are not taken apart when redacting.
-const OTHER_TABLES: [&str; 3] = ["raw", "raw6", "unix"];
+
 impl Recording<'_> {
     /// The raw messages of every protocol; returns how many dumps succeeded.
     pub(super) fn dumps(&mut self) -> io::Result<usize> {
@@ -22,7 +21,7 @@ impl Recording<'_> {
             return Ok(0);
         }
         let mut done = 0;
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::EVERY {
             let mut file = DumpFile::new(self.recorder, protocol);
             done += if self.host.is_recorded() {
                 self.recorded_dumps(protocol, &mut file)?
@@ -36,8 +35,7 @@ impl Recording<'_> {
 
     fn live_dumps(&mut self, protocol: Protocol, file: &mut DumpFile<'_>) -> io::Result<usize> {
         let mut done = 0;
-        for family in Family::ALL {
-            let table = Table { protocol, family };
+        for table in protocol.tables() {
             let redactor = &mut self.redactor;
             match copy_dump(self.host, table, |raw| file.take(raw, redactor))? {
                 Ok(copied) => {
@@ -59,8 +57,7 @@ impl Recording<'_> {
 
     /// A recording answers with all it has of the protocol. What it lacks, its copy lacks.
     fn recorded_dumps(&mut self, protocol: Protocol, file: &mut DumpFile<'_>) -> io::Result<usize> {
-        for family in Family::ALL {
-            let table = Table { protocol, family };
+        for table in protocol.tables() {
             if let Some(why) = self.host.why_no_dump(table) {
                 self.left_out.push(Meta::dump_left_out(table, why));
             }
@@ -85,9 +82,7 @@ impl Recording<'_> {
 
     /// Counts the rows of a protocol's dump.
     fn count(&mut self, protocol: Protocol, rows: [u64; 2]) {
-        for (family, rows) in Family::ALL.into_iter().zip(rows) {
-            self.dumped.push((Table { protocol, family }, rows));
-        }
+        self.dumped.extend(protocol.tables().zip(rows));
     }
 
     /// The sockets that were recorded: of each table those of its dump, or else of its file.
@@ -96,9 +91,7 @@ impl Recording<'_> {
             let counts = counts.iter().filter(|(other, _)| *other == table);
             counts.map(|(_, rows)| rows).sum()
         };
-        let tables = Protocol::ALL
-            .into_iter()
-            .flat_map(|protocol| Family::ALL.map(|family| Table { protocol, family }));
+        let tables = Protocol::EVERY.into_iter().flat_map(Protocol::tables);
         tables
             .map(|table| match of(&self.dumped, table) {
                 0 => of(&self.listed, table),
@@ -113,17 +106,12 @@ impl Recording<'_> {
             self.left_out
                 .push("tables of proc/net: asked for by PORTSTAT_COLLECTOR=netlink".to_owned());
         } else {
-            for protocol in Protocol::ALL {
-                for family in Family::ALL {
-                    self.table(Table { protocol, family })?;
-                }
+            for table in Protocol::EVERY.into_iter().flat_map(Protocol::tables) {
+                self.table(table)?;
             }
         }
         for name in COUNTERS {
             self.copy(&format!("proc/net/{name}"))?;
-        }
-        for name in OTHER_TABLES {
-            self.copy_unless_redacted(&format!("proc/net/{name}"))?;
         }
         Ok(self.listed.len())
     }
@@ -151,6 +139,7 @@ impl Recording<'_> {
 /// The file of a protocol's messages, made with the first of them.
 struct DumpFile<'a> {
     recorder: &'a Recorder,
+    protocol: Protocol,
     name: String,
     file: Option<File>,
     /// What of it is to stay.
@@ -162,6 +151,7 @@ impl<'a> DumpFile<'a> {
     fn new(recorder: &'a Recorder, protocol: Protocol) -> DumpFile<'a> {
         DumpFile {
             recorder,
+            protocol,
             name: format!("diag/{protocol}.nlmsg"),
             file: None,
             kept: 0,
@@ -179,9 +169,11 @@ impl<'a> DumpFile<'a> {
             }
             (Raw::Messages(messages), file) => {
                 let mut messages = messages.to_vec();
-                scrub_keys(&mut messages);
+                if self.protocol == Protocol::Tcp {
+                    scrub_keys(&mut messages);
+                }
                 if let Some(redactor) = redactor {
-                    redactor.chunk(&mut messages);
+                    redactor.messages(&mut messages, self.protocol);
                 }
                 let file = match file {
                     Some(file) => file,

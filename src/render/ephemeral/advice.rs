@@ -69,13 +69,15 @@ pub(super) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<S
                     "widen the range, and reserve what listens inside the wider one ({})",
                     listeners.ranges()
                 ),
-                Some(format!("{} && {widen}", reserving(&reserve.ranges()))),
+                reserve
+                    .as_ref()
+                    .map(|reserve| format!("{} && {widen}", reserving(&reserve.ranges()))),
             )
         }
     }
 }
 
 /// The command that reserves these ports and no others.
-pub(super) fn reserving(ports: &str) -> String {
+pub(in crate::render) fn reserving(ports: &str) -> String {
     format!("sysctl -w net.ipv4.ip_local_reserved_ports={ports}")
 }

@@ -1,36 +1,53 @@
 //! The report for people. Its first line stands alone: it is the subject of a mail.
 
 use super::advice::{reserving, words};
-use super::page::Page;
 use super::table::{MOST_OWNERS, table};
-use super::{EphemeralReport, label, owner, upper};
+use super::{EphemeralReport, label, owner, place, upper};
 use crate::analyze::Severity;
+use crate::render::page::Page;
 use crate::render::paint::Paint;
 
 /// Listeners named, and addresses of each; a list of all would hide the rest.
 const MOST_EXPOSED: usize = 10;
 const MOST_ADDRESSES: usize = 3;
 
-/// Appends the report, for a terminal of so many columns.
-pub fn human(out: &mut Vec<u8>, report: &EphemeralReport<'_>, paint: Paint, width: Option<u16>) {
-    let severity = report.findings.severity;
-    let status = upper(severity);
-    paint.severe(out, severity, &status);
-    let mut first = format!(": {}", report.sentence());
-    if severity == Severity::Notice {
-        first += "; from half on, connects are slow";
+/// Appends the report, for a terminal of so many columns. Of several network namespaces those in
+/// which all is well have a line each.
+pub fn human(out: &mut Vec<u8>, reports: &[EphemeralReport<'_>], paint: Paint, width: Option<u16>) {
+    for (index, report) in reports.iter().enumerate() {
+        let is_short = |report: &EphemeralReport<'_>| {
+            reports.len() > 1 && report.findings.severity == Severity::Ok
+        };
+        let before = index.checked_sub(1).and_then(|before| reports.get(before));
+        if before.is_some_and(|before| !is_short(before)) {
+            out.push(b'\n');
+        }
+        let severity = report.findings.severity;
+        let status = upper(severity);
+        paint.severe(out, severity, &status);
+        let mut first = format!(": {}{}", place(report, reports), report.sentence());
+        if severity == Severity::Notice {
+            first += "; from half on, connects are slow";
+        }
+        let mut page = Page::new(out, width);
+        page.words(status.len(), &first, 4);
+        if !is_short(report) {
+            body(&mut page, report, paint);
+        }
     }
-    let mut page = Page::new(out, width);
-    page.words(status.len(), &first, 4);
+}
+
+/// What follows the first line.
+fn body(page: &mut Page<'_>, report: &EphemeralReport<'_>, paint: Paint) {
     page.line("");
     page.words(0, &limits(report), 4);
     if !report.findings.pools.is_empty() {
         page.line("");
-        table(&mut page, report, paint);
+        table(page, report, paint);
     }
-    trends(&mut page, report);
-    let advised = advice(&mut page, report);
-    exposed(&mut page, report);
+    trends(page, report);
+    let advised = advice(page, report);
+    exposed(page, report);
     if let Some(probe) = &report.probe {
         page.line("");
         page.words(0, &format!("probe: {probe}"), 4);
@@ -145,6 +162,8 @@ fn exposed(page: &mut Page<'_>, report: &EphemeralReport<'_>) {
     if let Some(more @ 1..) = report.exposed.len().checked_sub(MOST_EXPOSED) {
         page.line(&format!("  and {more} more"));
     }
-    page.line("  to reserve them:");
-    page.line(&format!("      {}", reserving(&report.reserve.ranges())));
+    if let Some(reserve) = &report.reserve {
+        page.line("  to reserve them:");
+        page.line(&format!("      {}", reserving(&reserve.ranges())));
+    }
 }

@@ -1,16 +1,37 @@
 //! The report as one document.
 
 use super::advice::{reserving, words};
-use super::{EphemeralReport, Netns, PoolNotes};
+use super::{EphemeralReport, Netns, PoolNotes, severity};
 use crate::analyze::{OwnerShare, Pool, Thresholds};
 use crate::render::address::push_number;
 use crate::render::escape::push_json;
 use crate::render::json::{Document, push_optional, push_optional_number, push_pool_ends};
 
-/// Appends the document.
-pub fn json(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
-    report.document.open(out);
-    head(out, report.status(), report.thresholds);
+/// Appends the document; `unknown` is why it cannot be told that all is well.
+pub fn json(
+    out: &mut Vec<u8>,
+    document: &Document,
+    reports: &[EphemeralReport<'_>],
+    unknown: Option<&str>,
+) {
+    document.open(out);
+    let thresholds = reports.first().map(|report| report.thresholds);
+    let status = unknown.map_or(severity(reports).status(), |_| "unknown");
+    head(out, status, thresholds.unwrap_or(Thresholds::DEFAULT));
+    for (index, report) in reports.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b",\n");
+        }
+        namespace(out, report);
+    }
+    out.push(b']');
+    if let Some(reason) = unknown {
+        push_reason(out, reason);
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn namespace(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     netns(out, &report.netns);
     limits(out, report);
     out.extend_from_slice(b",\n\"pools\":[");
@@ -36,20 +57,28 @@ pub fn json(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
         out.extend_from_slice(b"]}");
     }
     out.extend_from_slice(b"],\"protect\":");
-    let protect = (!report.exposed.is_empty()).then(|| reserving(&report.reserve.ranges()));
+    let reserve = report.reserve.as_ref();
+    let protect = reserve
+        .filter(|_| !report.exposed.is_empty())
+        .map(|reserve| reserving(&reserve.ranges()));
     push_optional(out, protect.as_deref().map(str::as_bytes));
     out.extend_from_slice(b",\"probe\":");
     push_optional(out, report.probe.as_deref().map(str::as_bytes));
-    out.extend_from_slice(b"}]}\n");
+    out.push(b'}');
 }
 
 /// Appends the document of a run that could not tell.
 pub fn json_unknown(out: &mut Vec<u8>, document: &Document, thresholds: Thresholds, reason: &str) {
     document.open(out);
     head(out, "unknown", thresholds);
-    out.extend_from_slice(b"],\"reason\":");
-    push_json(out, reason.as_bytes());
+    out.push(b']');
+    push_reason(out, reason);
     out.extend_from_slice(b"}\n");
+}
+
+fn push_reason(out: &mut Vec<u8>, reason: &str) {
+    out.extend_from_slice(b",\"reason\":");
+    push_json(out, reason.as_bytes());
 }
 
 fn head(out: &mut Vec<u8>, status: &str, thresholds: Thresholds) {

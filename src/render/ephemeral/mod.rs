@@ -5,7 +5,6 @@ mod advice;
 mod human;
 mod json;
 mod nagios;
-mod page;
 mod prometheus;
 mod table;
 
@@ -13,7 +12,6 @@ use std::time::SystemTime;
 
 use super::address::push_endpoint;
 use super::escape;
-use super::json::Document;
 use super::verdict::push_pool;
 use crate::analyze::{
     Advice, EphemeralSettings, Exposed, Findings, OwnerShare, Pool, PoolKind, Severity, Summary,
@@ -21,16 +19,15 @@ use crate::analyze::{
 };
 use crate::model::{Endpoint, PortSet};
 
+pub(super) use advice::reserving;
 pub use human::human;
 pub use json::{json, json_unknown};
 pub use nagios::{nagios, nagios_unknown};
 pub use prometheus::prometheus;
 
-/// All there is to tell.
+/// All there is to tell of one network namespace.
 #[derive(Debug)]
 pub struct EphemeralReport<'a> {
-    /// Host, time, and what was not seen.
-    pub document: Document,
     /// When it was seen.
     pub taken_at: Option<SystemTime>,
     /// The network namespace.
@@ -46,7 +43,7 @@ pub struct EphemeralReport<'a> {
     /// Listeners inside the range, and who they are.
     pub exposed: Vec<(Exposed, Vec<OwnerShare>)>,
     /// What to reserve for them.
-    pub reserve: PortSet,
+    pub reserve: Option<PortSet>,
     /// Sockets by table and state.
     pub summary: &'a Summary,
     /// The queues of TCP listeners.
@@ -62,6 +59,14 @@ pub struct Netns {
     pub id: Option<u64>,
     /// Its name: `host` for that of the first process.
     pub name: Option<String>,
+}
+
+impl Netns {
+    /// Its name, or its inode.
+    fn label(&self) -> Option<String> {
+        let name = self.name.clone();
+        name.or_else(|| self.id.map(|id| id.to_string()))
+    }
 }
 
 /// What else is known of a pool.
@@ -84,11 +89,23 @@ pub struct Backlog {
     pub max: u32,
 }
 
-impl EphemeralReport<'_> {
-    fn status(&self) -> &'static str {
-        self.findings.severity.status()
-    }
+/// The worst of several.
+fn severity(reports: &[EphemeralReport<'_>]) -> Severity {
+    let severities = reports.iter().map(|report| report.findings.severity);
+    severities.max().unwrap_or(Severity::Ok)
+}
 
+/// What tells one of several from the others, before what is said of it.
+fn place(report: &EphemeralReport<'_>, reports: &[EphemeralReport<'_>]) -> String {
+    match report.netns.label() {
+        Some(name) if reports.len() > 1 => {
+            format!("netns {}: ", escape::terminal(name.as_bytes()))
+        }
+        _ => String::new(),
+    }
+}
+
+impl EphemeralReport<'_> {
     /// A percentage without decimals that does not pretend to have reached a threshold.
     fn rounded(&self, percent: f64) -> f64 {
         let rounded = percent.round();

@@ -1,9 +1,12 @@
 //! The report as a plugin of Nagios and Icinga prints it: one line, then performance data.
 
-use super::{EphemeralReport, owner, upper, which};
+use super::{EphemeralReport, owner, place, upper, which};
 
-/// Appends the line.
-pub fn nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
+/// Appends the line, of the first, which is the worst.
+pub fn nagios(out: &mut Vec<u8>, reports: &[EphemeralReport<'_>]) {
+    let Some(report) = reports.first() else {
+        return;
+    };
     let worst = report.findings.pools.first();
     let text = match worst {
         None => report.sentence(),
@@ -29,7 +32,7 @@ pub fn nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     let line = format!(
         "PORTS {} - {} | worst_pct={percent:.0}%;{};{};0;100 used={};;;0;{capacity}\n",
         upper(report.findings.severity),
-        without_bars(&text),
+        without_bars(&(place(report, reports) + &text)),
         report.thresholds.warn(),
         report.thresholds.crit(),
         worst.map_or(0, |pool| pool.used),

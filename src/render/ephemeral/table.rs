@@ -1,8 +1,8 @@
 //! The worst pools, one a row, as wide as there is room for.
 
-use super::page::Page;
 use super::{EphemeralReport, PoolNotes, label, owner};
 use crate::analyze::Pool;
+use crate::render::page::Page;
 use crate::render::paint::Paint;
 use crate::render::plain::width;
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::analyze::{Ask, Ephemeral};
-use crate::model::{PortRange, Protocol, Queues, Socket, State, Timer, TimerKind};
-use crate::render::{Collection, Paint};
+use crate::model::{Ends, PortRange, Protocol, Queues, Socket, State, Timer, TimerKind};
+use crate::render::{Collection, Document, Paint};
+use std::slice::from_ref;
 
 fn settings() -> EphemeralSettings {
     let range = PortRange::new(32768, 60999).unwrap();
@@ -19,8 +20,7 @@ fn socket(state: State, local: (&str, u16), peer: (&str, u16)) -> Socket {
         protocol: Protocol::Tcp,
         state,
         v6only: None,
-        local: end(local),
-        peer: end(peer),
+        ends: Ends::inet(end(local), end(peer)),
         interface: 0,
         queues: Queues::Bytes {
             unread: 0,
@@ -34,6 +34,7 @@ fn socket(state: State, local: (&str, u16), peer: (&str, u16)) -> Socket {
         uid: 0,
         inode: 0,
         cookie: 0,
+        netns: 0,
     }
 }
 
@@ -69,12 +70,6 @@ fn told(
         advice: count.advice(pool),
     });
     let report = EphemeralReport {
-        document: Document {
-            schema: "portstat.ephemeral.v1",
-            host: Some("web01".to_owned()),
-            taken_at: None,
-            collection: Collection::default(),
-        },
         taken_at: Some(SystemTime::UNIX_EPOCH),
         netns: Netns {
             id: Some(4_026_531_840),
@@ -109,7 +104,28 @@ fn told(
 }
 
 fn people(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
-    human(out, report, Paint::Plain, None);
+    human(out, from_ref(report), Paint::Plain, None);
+}
+
+fn document() -> Document {
+    Document {
+        schema: "portstat.ephemeral.v1",
+        host: Some("web01".to_owned()),
+        taken_at: None,
+        collection: Collection::default(),
+    }
+}
+
+fn as_json(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
+    json(out, &document(), from_ref(report), None);
+}
+
+fn as_nagios(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
+    nagios(out, from_ref(report));
+}
+
+fn as_prometheus(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
+    prometheus(out, &document(), from_ref(report));
 }
 
 #[test]
@@ -141,7 +157,7 @@ fn no_line_is_wider_than_the_terminal_but_for_commands() {
     }
     for columns in [80, 100, 120] {
         let on_terminal = |out: &mut Vec<u8>, report: &EphemeralReport<'_>| {
-            human(out, report, Paint::Plain, Some(columns));
+            human(out, from_ref(report), Paint::Plain, Some(columns));
         };
         for name in [&b"pgbouncer"[..], b"a name of 15 by"] {
             let text = told(&listens, name, on_terminal);
@@ -172,7 +188,7 @@ fn nothing_in_use_and_nothing_to_use_have_their_lines() {
         text.starts_with("CRITICAL: every port of 7-7 is reserved"),
         "{text}"
     );
-    let text = told(&none, b"", nagios);
+    let text = told(&none, b"", as_nagios);
     assert!(text.contains("worst_pct=100%"), "{text}");
 }
 
@@ -188,7 +204,7 @@ fn listeners_inside_the_range_come_with_the_command_that_protects_them() {
 #[test]
 fn nagios_has_its_line() {
     assert_eq!(
-        told(&database(), b"pgbouncer", nagios),
+        told(&database(), b"pgbouncer", as_nagios),
         "PORTS WARNING - 84% of ephemeral ports from 10.0.0.9 to 10.0.0.5:5432/tcp in use \
          (23701/28232, 19000 TIME-WAIT, top pgbouncer[812]) \
          | worst_pct=84%;80;95;0;100 used=23701;;;0;28232\n"
@@ -200,7 +216,7 @@ fn nagios_has_its_line() {
 
 #[test]
 fn metrics_have_help_and_type_and_escaped_labels() {
-    let text = told(&database(), b"", prometheus);
+    let text = told(&database(), b"", as_prometheus);
     for line in [
         "# TYPE portstat_ephemeral_worst_ratio gauge",
         r#"portstat_ephemeral_worst_ratio{netns="a\"b\\c",pool="udp-bind"} 0"#,
@@ -216,7 +232,7 @@ fn metrics_have_help_and_type_and_escaped_labels() {
 
 #[test]
 fn json_is_one_document() {
-    let text = told(&database(), b"pg\xff\"", json);
+    let text = told(&database(), b"pg\xff\"", as_json);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["status"], "warning");
     assert_eq!(value["thresholds"]["crit"], 95);
@@ -250,10 +266,10 @@ fn json_is_one_document() {
 #[test]
 fn names_of_processes_forge_nothing() {
     let name = b"x\n|\x1b[2J\"";
-    for write in [people, nagios] {
+    for write in [people, as_nagios] {
         let text = told(&database(), name, write);
         assert!(!text.contains('\x1b') && !text.contains("x\n"), "{text}");
     }
-    let text = told(&database(), name, nagios);
+    let text = told(&database(), name, as_nagios);
     assert_eq!(text.matches('|').count(), 1, "{text}");
 }

@@ -14,6 +14,7 @@ pub(super) fn push_details(out: &mut Vec<u8>, row: &Row<'_>, asked: DetailSet) {
     };
     if asked.extended {
         push_extended(out, row, details);
+        super::ends::push_details(out, details);
     }
     if asked.memory {
         push_memory(out, details.memory.as_ref());

@@ -2,13 +2,17 @@
 //! building a tree of a million sockets would cost more than reading them.
 
 mod details;
+mod ends;
 
 use std::net::IpAddr;
 
 use super::address::{Side, push_addr, push_number};
 use super::escape::push_json;
 use crate::analyze::{GroupCounts, PoolKey, Verdict};
-use crate::model::{DetailSet, Gap, Owner, PortClass, Protocol, Queues, Row, Source, Table, Timer};
+use crate::model::{
+    DetailSet, Endpoint, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row, Source,
+    Table, Timer,
+};
 
 /// What a document says beside the sockets.
 #[derive(Clone, Debug)]
@@ -61,10 +65,13 @@ impl Document {
         out.extend_from_slice(b",\"taken_at\":");
         push_optional(out, self.taken_at.as_deref().map(str::as_bytes));
         out.extend_from_slice(b",\n\"collection\":{");
-        for protocol in [Protocol::Tcp, Protocol::Udp] {
+        for protocol in Protocol::EVERY.into_iter().rev() {
+            let source = self.collection.source(protocol);
+            if source.is_none() && !Protocol::WITH_PORTS.contains(&protocol) {
+                continue;
+            }
             push_json(out, protocol.name().as_bytes());
             out.push(b':');
-            let source = self.collection.source(protocol);
             push_optional(out, source.map(|source| source.name().as_bytes()));
             out.push(b',');
         }
@@ -148,6 +155,10 @@ pub(super) fn push_verdict(out: &mut Vec<u8>, verdict: Option<&Verdict>) {
             );
         }
     }
+    if let Some(namespace) = &verdict.namespace {
+        out.extend_from_slice(b",\"netns_name\":");
+        push_json(out, namespace.as_bytes());
+    }
     out.push(b'}');
 }
 
@@ -201,13 +212,19 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     out.extend_from_slice(socket.family().name().as_bytes());
     out.extend_from_slice(b"\",\"state\":\"");
     out.extend_from_slice(socket.state.name().as_bytes());
-    out.extend_from_slice(b"\",\"local\":");
-    push_end(out, row, Side::Local);
-    out.extend_from_slice(b",\"peer\":");
-    if socket.peer.is_none() {
-        out.extend_from_slice(b"null");
-    } else {
-        push_end(out, row, Side::Peer);
+    out.extend_from_slice(b"\",");
+    match socket.inet() {
+        None => ends::push_ends(out, row),
+        Some(found) => {
+            out.extend_from_slice(b"\"local\":");
+            push_end(out, row, Side::Local, &found.local);
+            out.extend_from_slice(b",\"peer\":");
+            if found.peer.is_none() {
+                out.extend_from_slice(b"null");
+            } else {
+                push_end(out, row, Side::Peer, &found.peer);
+            }
+        }
     }
     out.extend_from_slice(b",\"recv_q\":");
     push_number(out, socket.queues.recv_q());
@@ -221,42 +238,50 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     out.extend_from_slice(b",\"inode\":");
     push_number(out, socket.inode);
     out.extend_from_slice(b",\"netns\":");
-    push_optional_number(out, fields.netns);
+    push_namespace(out, row.namespace, fields.netns);
     out.extend_from_slice(b",\"v6only\":");
     out.extend_from_slice(match socket.v6only {
         Some(true) => b"true",
         Some(false) => b"false",
         None => b"null",
     });
-    push_owners(out, row);
+    push_owners(out, &row.owners);
     push_timer(out, socket.timer);
     details::push_details(out, row, fields.details);
     out.push(b'}');
 }
 
-fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
-    let endpoint = side.of(row);
+/// The namespace as it was asked for, else no more than its number.
+fn push_namespace(out: &mut Vec<u8>, namespace: Option<&Namespace>, netns: Option<u64>) {
+    let Some(namespace) = namespace else {
+        return push_optional_number(out, netns);
+    };
+    push_optional_number(out, namespace.inode);
+    out.extend_from_slice(b",\"netns_name\":");
+    push_optional(out, namespace.name().as_deref());
+    out.extend_from_slice(b",\"container\":");
+    push_optional(out, namespace.container.as_deref());
+}
+
+fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side, endpoint: &Endpoint) {
     out.extend_from_slice(b"{\"addr\":\"");
     push_addr(out, endpoint.addr);
     out.extend_from_slice(b"\",\"port\":");
     push_number(out, endpoint.port);
     out.extend_from_slice(b",\"service\":");
     push_optional(out, side.service(row).map(str::as_bytes));
-    out.extend_from_slice(b",\"class\":\"");
-    out.extend_from_slice(PortClass::of(endpoint.port).name().as_bytes());
-    out.push(b'"');
+    if row.socket.protocol == Protocol::Raw {
+        // Its port is a protocol of IP.
+        out.extend_from_slice(b",\"class\":null");
+    } else {
+        out.extend_from_slice(b",\"class\":\"");
+        out.extend_from_slice(PortClass::of(endpoint.port).name().as_bytes());
+        out.push(b'"');
+    }
     let host = match side {
         Side::Local => {
             out.extend_from_slice(b",\"iface\":");
-            let interface = (row.socket.interface != 0).then(|| {
-                let mut name = Vec::new();
-                match row.interface {
-                    Some(known) => name.extend_from_slice(known),
-                    None => name.extend(format!("if{}", row.socket.interface).bytes()),
-                }
-                name
-            });
-            push_optional(out, interface.as_deref());
+            push_iface(out, row);
             row.hosts.local
         }
         Side::Peer => row.hosts.peer,
@@ -266,6 +291,15 @@ fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
         push_optional(out, host);
     }
     out.push(b'}');
+}
+
+/// The interface that the socket is bound to, or `null`.
+fn push_iface(out: &mut Vec<u8>, row: &Row<'_>) {
+    let interface = (row.socket.interface != 0).then(|| match row.interface {
+        Some(known) => known.to_vec(),
+        None => format!("if{}", row.socket.interface).into_bytes(),
+    });
+    push_optional(out, interface.as_deref());
 }
 
 fn push_backlog(out: &mut Vec<u8>, queues: Queues) {
@@ -282,9 +316,9 @@ fn push_backlog(out: &mut Vec<u8>, queues: Queues) {
     }
 }
 
-fn push_owners(out: &mut Vec<u8>, row: &Row<'_>) {
+fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
     out.extend_from_slice(b",\"owners\":[");
-    for (index, Owner { holder, process }) in row.owners.iter().enumerate() {
+    for (index, Owner { holder, process }) in owners.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -301,7 +335,7 @@ fn push_owners(out: &mut Vec<u8>, row: &Row<'_>) {
         out.push(b'}');
     }
     out.extend_from_slice(b"],\"owners_status\":");
-    push_optional(out, row.owners.status().map(str::as_bytes));
+    push_optional(out, owners.status().map(str::as_bytes));
 }
 
 fn push_timer(out: &mut Vec<u8>, timer: Option<Timer>) {

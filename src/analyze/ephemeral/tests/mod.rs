@@ -5,7 +5,7 @@ mod others;
 
 use super::*;
 use crate::model::{
-    Endpoint, PortRange, PortSet, Protocol, Queues, Socket, State, Timer, TimerKind,
+    Endpoint, Ends, PortRange, PortSet, Protocol, Queues, Socket, State, Timer, TimerKind,
 };
 
 fn settings(first: u16, last: u16, reserved: &[u16]) -> EphemeralSettings {
@@ -30,8 +30,7 @@ fn row(state: State, local: (&str, u16), peer: (&str, u16)) -> Socket {
         protocol: Protocol::Tcp,
         state,
         v6only: None,
-        local: endpoint(local.0, local.1),
-        peer: endpoint(peer.0, peer.1),
+        ends: Ends::inet(endpoint(local.0, local.1), endpoint(peer.0, peer.1)),
         interface: 0,
         queues: Queues::Bytes {
             unread: 0,
@@ -41,6 +40,7 @@ fn row(state: State, local: (&str, u16), peer: (&str, u16)) -> Socket {
         uid: 0,
         inode: 0,
         cookie: 0,
+        netns: 0,
     }
 }
 

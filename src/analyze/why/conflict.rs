@@ -1,0 +1,395 @@
+//! The kernel's rule: whether a new socket may share its port with one that is there.
+//!
+//! The new socket n and the existing e, both of one protocol, conflict when
+//!
+//! - neither is bound to a device, or only one, or both to the same;
+//! - their addresses meet: they are equal, or one of them is the wildcard of a family that the
+//!   other uses too;
+//! - and they do not share: for TCP, both have SO_REUSEADDR and e does not listen; for UDP, both
+//!   have SO_REUSEADDR; or for either, both have SO_REUSEPORT and the same user, TIME-WAIT being
+//!   everybody's.
+//!
+//! As in the kernel's `inet_bind_conflict`, `inet_rcv_saddr_equal` and `udp_lib_lport_inuse`. The
+//! flags of e may be unknown, so that there is a third answer: a conflict if the flags are those
+//! that were assumed.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Assumption, Existing, Query};
+use crate::model::{Protocol, Socket, SocketFlags, State, TimerKind};
+
+/// The IPv4 address that the kernel gives an IPv6 socket with an address that IPv4 has not
+/// (`LOOPBACK4_IPV6`). TCP compares buckets of addresses before it, UDP does not.
+const STAND_IN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
+
+/// An address as bind compares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// IPv4, or IPv6 that stands for it.
+    V4(Ipv4Addr),
+    /// IPv6.
+    V6(Ipv6Addr),
+}
+
+impl Address {
+    pub(super) fn of(addr: IpAddr) -> Address {
+        match addr.to_canonical() {
+            IpAddr::V4(addr) => Address::V4(addr),
+            IpAddr::V6(addr) => Address::V6(addr),
+        }
+    }
+}
+
+/// What the new socket brings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newcomer {
+    protocol: Protocol,
+    address: Address,
+    /// Whether the socket itself is one of IPv6, be its address mapped or not.
+    is_v6: bool,
+    device: Option<u32>,
+    reuse_address: bool,
+    reuse_port: bool,
+    v6only: bool,
+    uid: u32,
+}
+
+impl Newcomer {
+    pub(super) fn of(query: &Query, addr: IpAddr) -> Newcomer {
+        Newcomer {
+            protocol: query.protocol,
+            address: Address::of(addr),
+            is_v6: addr.is_ipv6(),
+            device: query.device,
+            reuse_address: query.reuse_address,
+            reuse_port: query.reuse_port,
+            v6only: query.v6only,
+            uid: query.user.uid,
+        }
+    }
+
+    pub(super) const fn has_reuse_address(&self) -> bool {
+        self.reuse_address
+    }
+
+    /// Whether its address is one of IPv4.
+    pub(super) const fn is_v4(&self) -> bool {
+        matches!(self.address, Address::V4(_))
+    }
+
+    pub(super) const fn is_multicast(&self) -> bool {
+        match self.address {
+            Address::V4(addr) => addr.is_multicast(),
+            Address::V6(addr) => addr.is_multicast(),
+        }
+    }
+
+    pub(super) fn reusing_address(self) -> Newcomer {
+        Newcomer {
+            reuse_address: true,
+            ..self
+        }
+    }
+
+    pub(super) fn refusing_v4(self) -> Newcomer {
+        Newcomer {
+            v6only: true,
+            ..self
+        }
+    }
+
+    /// Whether an existing socket has the same address and device.
+    pub(super) fn is_at(&self, existing: &Existing) -> bool {
+        Address::of(existing.ends.local.addr) == self.address
+            && self.device.unwrap_or(0) == existing.socket.interface
+    }
+
+    /// Whether what is sent to an existing socket without a peer comes to this one, as it is the
+    /// last of equals, or has the closer address.
+    pub(super) fn precedes(&self, existing: &Existing) -> bool {
+        let local = &existing.ends.local;
+        Address::of(local.addr) == self.address || local.is_wildcard()
+    }
+
+    pub(super) const fn takes_every_v4(&self) -> bool {
+        matches!(self.address, Address::V4(Ipv4Addr::UNSPECIFIED)) && !self.is_v6
+    }
+
+    pub(super) const fn takes_every_v6(&self) -> bool {
+        matches!(self.address, Address::V6(Ipv6Addr::UNSPECIFIED))
+    }
+}
+
+/// An existing socket, as bind sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resident<'a> {
+    pub(super) index: usize,
+    pub(super) existing: &'a Existing,
+    /// Its flags: what was read, and what follows from other things that are known.
+    pub(super) flags: SocketFlags,
+    /// Whether it listens together with others.
+    pub(super) is_in_group: bool,
+}
+
+/// Whether one is there, where that may hang on a flag that nobody could read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    No,
+    Yes,
+    Perhaps,
+}
+
+impl Known {
+    fn both(self, other: Option<bool>) -> Known {
+        match (self, other) {
+            (Known::No, _) | (_, Some(false)) => Known::No,
+            (Known::Yes, Some(true)) => Known::Yes,
+            _ => Known::Perhaps,
+        }
+    }
+}
+
+impl From<bool> for Known {
+    fn from(value: bool) -> Known {
+        if value { Known::Yes } else { Known::No }
+    }
+}
+
+/// Whether two sockets are in each other's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Conflict {
+    /// They are not.
+    No,
+    /// They are.
+    Yes,
+    /// They are if these assumptions hold.
+    Assumed(Vec<Assumption>),
+}
+
+impl Conflict {
+    pub(super) fn is_there(&self) -> bool {
+        *self != Conflict::No
+    }
+}
+
+/// The sockets on the port that keep it, with what is known of their flags.
+pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resident<'a>> {
+    let here = |existing: &Existing| {
+        existing.socket.protocol == query.protocol
+            && existing.ends.local.port == query.port
+            && keeps_port(&existing.socket)
+    };
+    let mut residents: Vec<Resident<'a>> = existing
+        .iter()
+        .enumerate()
+        .filter(|(_, existing)| here(existing))
+        .map(|(index, existing)| Resident {
+            index,
+            existing,
+            flags: SocketFlags {
+                v6only: v6only(existing),
+                ..existing.flags
+            },
+            is_in_group: false,
+        })
+        .collect();
+    // Several listen on one address only together.
+    let mut listeners: HashMap<(IpAddr, u32), u32> = HashMap::new();
+    let listens = |resident: &Resident<'_>| resident.existing.socket.state == State::Listen;
+    let place = |resident: &Resident<'_>| {
+        let Existing { socket, ends, .. } = resident.existing;
+        (ends.local.addr, socket.interface)
+    };
+    for resident in residents.iter().filter(|resident| listens(resident)) {
+        *listeners.entry(place(resident)).or_default() += 1;
+    }
+    for resident in residents.iter_mut().filter(|resident| listens(resident)) {
+        if listeners.get(&place(resident)).is_some_and(|&all| all > 1) {
+            resident.flags.reuse_port.get_or_insert(true);
+            resident.is_in_group = true;
+        }
+    }
+    residents
+}
+
+/// Whether a socket stands among those that bind compares with. A half-open connection does not
+/// while it is only a request in its listener's queue, which no process can hold.
+fn keeps_port(socket: &Socket) -> bool {
+    socket.state != State::SynRecv || socket.inode != 0
+}
+
+/// Whether it refuses IPv4, as far as that can be known.
+fn v6only(existing: &Existing) -> Option<bool> {
+    let socket = &existing.socket;
+    let known = socket.v6only.or(existing.flags.v6only);
+    match Address::of(existing.ends.local.addr) {
+        // It has IPv4 of its own.
+        Address::V4(_) => Some(false),
+        Address::V6(addr) if addr.is_unspecified() => known,
+        // Bind of a specific address sets it; connections have what they were made with.
+        Address::V6(_) => {
+            let bound = matches!(
+                socket.state,
+                State::Listen | State::BoundInactive | State::Close
+            );
+            known.or(bound.then_some(true))
+        }
+    }
+}
+
+/// Whether it is in TIME-WAIT, or in the FIN-WAIT-2 that the kernel keeps in the same small form.
+pub(super) fn is_time_wait(socket: &Socket) -> bool {
+    let by_timer = || {
+        socket
+            .timer
+            .is_some_and(|timer| timer.kind == TimerKind::Timewait)
+    };
+    socket.state == State::TimeWait || (socket.state == State::FinWait2 && by_timer())
+}
+
+/// The rule.
+pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
+    let met = meets(new, old);
+    let shared = shares(new, old);
+    if met == Known::No || shared == Known::Yes {
+        return Conflict::No;
+    }
+    let mut assumed = Vec::new();
+    if met == Known::Perhaps {
+        assumed.push(Assumption::NotV6Only { socket: old.index });
+    }
+    if shared == Known::Perhaps {
+        let by_address = shares_by_address(new, old) == Known::Perhaps;
+        let by_port = shares_by_port(new, old) == Known::Perhaps;
+        let socket = old.index;
+        assumed.extend(by_address.then_some(Assumption::NoReuseAddress { socket }));
+        assumed.extend(by_port.then_some(Assumption::NoReusePort { socket }));
+    }
+    if assumed.is_empty() {
+        Conflict::Yes
+    } else {
+        Conflict::Assumed(assumed)
+    }
+}
+
+/// Whether the two would have a device and an address in common, as if they shared nothing.
+fn meets(new: &Newcomer, old: &Resident<'_>) -> Known {
+    let on = old.existing.socket.interface;
+    if on != 0 && new.device.is_some_and(|device| device != on) {
+        return Known::No;
+    }
+    let takes_v4 = || Known::Yes.both(old.flags.v6only.map(|v6only| !v6only));
+    match (new.address, Address::of(old.existing.ends.local.addr)) {
+        (Address::V4(new), Address::V4(old)) => {
+            (new == old || new.is_unspecified() || old.is_unspecified()).into()
+        }
+        (Address::V6(new), Address::V6(old)) => {
+            (new == old || new.is_unspecified() || old.is_unspecified()).into()
+        }
+        (Address::V6(addr), Address::V4(_)) => (addr.is_unspecified() && !new.v6only).into(),
+        (Address::V4(_), Address::V6(addr)) if addr.is_unspecified() => takes_v4(),
+        (Address::V4(addr), Address::V6(_)) => {
+            let stands_in = addr == STAND_IN && new.protocol == Protocol::Udp;
+            if !new.is_v6 && (addr.is_unspecified() || stands_in) {
+                takes_v4()
+            } else {
+                Known::No
+            }
+        }
+    }
+}
+
+/// Whether the two may have the port together.
+fn shares(new: &Newcomer, old: &Resident<'_>) -> Known {
+    match (shares_by_address(new, old), shares_by_port(new, old)) {
+        (Known::Yes, _) | (_, Known::Yes) => Known::Yes,
+        (Known::No, Known::No) => Known::No,
+        _ => Known::Perhaps,
+    }
+}
+
+fn shares_by_address(new: &Newcomer, old: &Resident<'_>) -> Known {
+    let listens = new.protocol == Protocol::Tcp && old.existing.socket.state == State::Listen;
+    Known::from(new.reuse_address && !listens).both(old.flags.reuse_address)
+}
+
+fn shares_by_port(new: &Newcomer, old: &Resident<'_>) -> Known {
+    let socket = &old.existing.socket;
+    let everybodys = new.protocol == Protocol::Tcp && is_time_wait(socket);
+    let welcome = everybodys || socket.uid == new.uid;
+    Known::from(new.reuse_port && welcome).both(old.flags.reuse_port)
+}
+
+/// How two sockets come to have the port together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// By SO_REUSEADDR alone.
+    Address,
+    /// By SO_REUSEPORT: a group, where both have the same address.
+    Port,
+}
+
+/// How two that meet share; `None` where they do not meet, or do not share.
+pub(super) fn sharing(new: &Newcomer, old: &Resident<'_>) -> Option<Sharing> {
+    if meets(new, old) == Known::No {
+        None
+    } else if shares_by_port(new, old) == Known::Yes {
+        Some(Sharing::Port)
+    } else if shares_by_address(new, old) == Known::Yes {
+        Some(Sharing::Address)
+    } else {
+        None
+    }
+}
+
+/// Whether the two would share by SO_REUSEPORT if they had the same user.
+pub(super) fn is_other_users_group(new: &Newcomer, old: &Resident<'_>) -> bool {
+    let socket = &old.existing.socket;
+    new.reuse_port && old.flags.reuse_port == Some(true) && socket.uid != new.uid
+}
+
+/// Whether one that is in conflict with a newcomer has all its addresses.
+fn takes_all_of(old: &Resident<'_>, new: &Newcomer) -> bool {
+    let takes_v4 = old.flags.v6only == Some(false);
+    match (new.address, Address::of(old.existing.ends.local.addr)) {
+        (Address::V4(Ipv4Addr::UNSPECIFIED), Address::V4(old)) => old.is_unspecified(),
+        (Address::V4(Ipv4Addr::UNSPECIFIED), Address::V6(old)) => old.is_unspecified() && takes_v4,
+        (Address::V6(Ipv6Addr::UNSPECIFIED), Address::V4(_)) => false,
+        (Address::V6(Ipv6Addr::UNSPECIFIED), Address::V6(old)) => {
+            old.is_unspecified() && (new.v6only || takes_v4)
+        }
+        // Whoever has one address has all of it.
+        _ => true,
+    }
+}
+
+/// Whether the kernel may let a newcomer with SO_REUSEPORT in although the rule says otherwise.
+///
+/// TCP remembers of a port that the last to join had SO_REUSEPORT, its user and address, and lets
+/// the next of the kind in unseen. That memory is gone once somebody listens there who could
+/// not have shared: a socket without a device that is in conflict. Whoever came after him and is
+/// not in conflict with him may have left it again, where the new one is a wildcard that takes more
+/// addresses than he does. UDP looks at the sockets of a
+/// port one after another, and at the first with which it shares by SO_REUSEPORT it stops.
+pub(super) fn history_matters(
+    new: &Newcomer,
+    residents: &[Resident<'_>],
+    conflicts: &[Conflict],
+) -> bool {
+    if !new.reuse_port {
+        return false;
+    }
+    match new.protocol {
+        Protocol::Tcp => !residents.iter().zip(conflicts).any(|(old, conflict)| {
+            let socket = &old.existing.socket;
+            let listens = socket.state == State::Listen && socket.interface == 0;
+            *conflict == Conflict::Yes && listens && takes_all_of(old, new)
+        }),
+        _ => residents.iter().any(|old| {
+            meets(new, old) != Known::No
+                && shares_by_address(new, old) != Known::Yes
+                && shares_by_port(new, old) != Known::No
+        }),
+    }
+}

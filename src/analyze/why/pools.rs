@@ -1,0 +1,74 @@
+//! Whether a port is left where the kernel is to draw one.
+
+use std::net::IpAddr;
+
+use super::check::Check;
+use super::{Assumption, Blocker, Cause, Errno, Fix, Query, Situation};
+use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
+use crate::model::Protocol;
+
+/// The pool that bind of port 0 draws from, or connect of UDP where it was bound without a port.
+pub(super) fn bind_pool(query: &Query, addr: IpAddr, ports: &Ephemeral) -> Pool {
+    let kind = match query.protocol {
+        Protocol::Tcp => PoolKind::TcpBind,
+        _ => PoolKind::UdpBind,
+    };
+    if addr.is_unspecified() && addr.is_ipv6() && query.v6only {
+        return ports.pool_of_v6(kind);
+    }
+    ports.pool(&PoolKey {
+        kind,
+        source: Some(addr),
+        destination: None,
+    })
+}
+
+/// The check of bind of port 0. TCP shares a port that it draws only by SO_REUSEADDR, and where
+/// `ip_autobind_reuse` is set; UDP draws also those of sockets with which it would share. How many
+/// these are is not counted.
+pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>) -> Check {
+    let Some(ports) = situation.ports else {
+        return uncounted();
+    };
+    let pool = bind_pool(query, addr, ports);
+    let check = draw(&pool, Errno::AddressInUse, &[Fix::SeeEphemeral]);
+    let may_share = match query.protocol {
+        Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
+        _ => query.reuse_address || query.reuse_port,
+    };
+    if may_share && check.is_blocked() {
+        return check.assuming(Assumption::PortsWithinBounds);
+    }
+    check
+}
+
+/// The check of a pool: its bounds decide where they can.
+pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
+    let check = if pool.free_max == 0 {
+        let blocker = Blocker {
+            pool: Some(pool.clone()),
+            ..Blocker::without_socket(Cause::EphemeralExhausted, fixes)
+        };
+        Check::blocked(errno, blocker)
+    } else if pool.free_min > 0 {
+        Check::passed()
+    } else if pool.key.kind == PoolKind::TcpConnect && pool.free > 0 {
+        // What those who connected first draw, others may draw again.
+        Check::passed().assuming(Assumption::PortsShared)
+    } else {
+        uncounted()
+    };
+    Check {
+        asks_sockets: true,
+        ..check
+    }
+}
+
+/// The check of a pool of which too little is known.
+pub(super) fn uncounted() -> Check {
+    Check {
+        is_open: true,
+        asks_sockets: true,
+        ..Check::passed().assuming(Assumption::PortsWithinBounds)
+    }
+}

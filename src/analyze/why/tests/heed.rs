@@ -1,0 +1,82 @@
+//! The kernel has the last word.
+
+use super::*;
+
+#[track_caller]
+fn check(query: &str, existing: &[Existing], heard: Heard, agrees: bool, expected: &str) -> Answer {
+    let mut answer = ask(query, existing);
+    assert_eq!(
+        heed(&mut answer, heard, &machine(), None),
+        agrees,
+        "{query}"
+    );
+    assert_eq!(summary(&answer), expected, "{query}");
+    answer
+}
+
+const fn heard(said: Result<(), Option<Errno>>, with: Option<Outcome>) -> Heard {
+    Heard {
+        said,
+        with_reuse_address: with,
+    }
+}
+
+const IN_USE: Result<(), Option<Errno>> = Err(Some(Errno::AddressInUse));
+
+#[test]
+fn what_was_assumed_is_known_then() {
+    let old = [bound("0.0.0.0:8080").with(|one| one.flags = SocketFlags::default())];
+    let says = |with| heard(IN_USE, Some(with));
+    let blocked = "EADDRINUSE bound-not-listening";
+    let free = check("0.0.0.0:8080", &old, says(Outcome::Free), true, blocked);
+    assert_eq!(free.with_reuse_address, Some(Outcome::Free));
+    assert_eq!(free.blockers[0].fixes[0], Fix::ReuseAddress);
+    let taken = check("0.0.0.0:8080", &old, says(Outcome::Blocked), true, blocked);
+    assert_eq!(taken.with_reuse_address, Some(Outcome::Blocked));
+    let advised = |fix: &Fix| matches!(fix, Fix::ReuseAddress | Fix::ReuseAddressPerhaps);
+    assert!(!taken.blockers[0].fixes.iter().any(advised));
+}
+
+#[test]
+fn what_was_foretold_gives_way() {
+    let listening = [listener("0.0.0.0:8080")];
+    check(
+        "0.0.0.0:8080",
+        &listening,
+        heard(Ok(()), None),
+        false,
+        "free",
+    );
+    for (query, errno, expected) in [
+        ("0.0.0.0:8080", Errno::AddressInUse, "EADDRINUSE unseen"),
+        ("0.0.0.0:8080", Errno::NotPermitted, "EPERM unseen"),
+        (
+            "127.0.0.1:8080",
+            Errno::AddressNotAvailable,
+            "EADDRNOTAVAIL address-not-local",
+        ),
+        (
+            "0.0.0.0:8080",
+            Errno::AccessDenied,
+            "EACCES privileged-port",
+        ),
+    ] {
+        check(query, &[], heard(Err(Some(errno)), None), false, expected);
+    }
+    let drawn = heard(IN_USE, None);
+    check(
+        "127.0.0.1:0",
+        &[],
+        drawn,
+        false,
+        "EADDRINUSE ephemeral-exhausted",
+    );
+    let nameless = check(
+        "0.0.0.0:8080",
+        &[],
+        heard(Err(None), None),
+        false,
+        "blocked unseen",
+    );
+    assert_eq!(nameless.errno, None);
+}

@@ -1,0 +1,215 @@
+//! Who is an heir.
+
+use std::collections::HashSet;
+
+use super::super::lineage::{Inherited, Roots, inherited};
+use super::*;
+use crate::model::Parent;
+
+/// Session and parent of whoever adopts orphans.
+const INIT: u32 = 1;
+
+/// A holder whose parent still lives, in the same session.
+fn process(pid: u32, parent: u32, group: u32, session: u32) -> (u32, Lineage) {
+    let parent = Parent {
+        pid: parent,
+        comm: b"nginx".to_vec(),
+        session: Some(if parent == INIT { INIT } else { session }),
+    };
+    let lineage = Lineage {
+        parent: Some(parent),
+        group,
+        session,
+        group_leader_lives: true,
+        session_leader_lives: true,
+        serves: Some(true),
+        close_on_exec: Some(false),
+        runs_as_parent: Some(false),
+        ..Lineage::default()
+    };
+    (pid, lineage)
+}
+
+fn leaderless((_, lineage): &mut (u32, Lineage)) {
+    lineage.group_leader_lives = false;
+    lineage.session_leader_lives = lineage.session != lineage.group;
+}
+
+fn idle((_, lineage): &mut (u32, Lineage)) {
+    lineage.serves = Some(false);
+}
+
+fn blind((_, lineage): &mut (u32, Lineage)) {
+    lineage.serves = None;
+}
+
+#[track_caller]
+fn check(holders: &[(u32, Lineage)], expected: &[u32]) {
+    let nobody = HashSet::new();
+    let heirs = Roots::of(holders, &nobody).heirs();
+    let heirs: Vec<u32> = heirs.into_iter().map(|(pid, _)| pid).collect();
+    assert_eq!(heirs, expected);
+}
+
+#[track_caller]
+fn check_all(holders: &[(u32, Lineage)], serving: &[u32], expected: Option<Inherited>) {
+    let serving = serving.iter().copied().collect();
+    assert_eq!(inherited(holders, &serving), expected);
+}
+
+#[test]
+fn a_master_with_its_workers_is_no_heir() {
+    let master = process(800, INIT, 800, 800);
+    let workers = [process(801, 800, 800, 800), process(802, 800, 800, 800)];
+    let [one, other] = workers;
+    check(&[master, one, other], &[]);
+}
+
+#[test]
+fn workers_of_a_killed_master_are_heirs() {
+    let worker = |pid| process(pid, INIT, 800, 800).with(leaderless);
+    let workers = [worker(801), worker(802)];
+    check(&workers, &[801, 802]);
+    check_all(&workers, &[], Some(Inherited::Surely));
+    // One alone looks like a daemon.
+    check(&[worker(801)], &[]);
+}
+
+#[test]
+fn a_daemon_that_forked_twice_is_no_heir() {
+    let daemon = || process(901, INIT, 900, 900).with(leaderless);
+    check(&[daemon()], &[]);
+    check(&[daemon().with(blind)], &[]);
+    check(
+        &[daemon(), process(902, 901, 900, 900).with(leaderless)],
+        &[],
+    );
+    check(&[daemon().with(idle)], &[901]);
+}
+
+#[test]
+fn a_worker_whose_master_ran_in_a_shell_is_an_heir() {
+    // Group 700 was the master's job, session 600 is the shell's.
+    check(&[process(701, INIT, 700, 600).with(leaderless)], &[701]);
+    // Or the master was started by a program that still lives, as in a test.
+    check(&[process(701, INIT, 600, 600)], &[701]);
+}
+
+#[test]
+fn a_job_of_a_shell_is_no_heir() {
+    check(&[process(700, 600, 700, 600)], &[]);
+    // Nor when the shell has ended: it leads its own group.
+    let job = process(700, INIT, 700, 600).with(|(_, lineage)| {
+        lineage.session_leader_lives = false;
+    });
+    check(&[job], &[]);
+}
+
+#[test]
+fn who_does_not_serve_is_an_heir_even_of_a_server_that_lives() {
+    let sleep = || process(701, 700, 600, 600);
+    check(&[sleep().with(idle)], &[701]);
+    check_all(&[sleep().with(idle)], &[], Some(Inherited::Likely));
+    check(&[sleep().with(blind)], &[]);
+    // As long as its parent holds the socket too, it is its parent's.
+    let server = process(700, 600, 600, 600);
+    let holders = [server, sleep().with(idle)];
+    check(&holders, &[]);
+    check_all(&holders, &[], None);
+}
+
+#[test]
+fn a_master_serves_by_its_workers() {
+    let master = || process(800, 650, 600, 600).with(idle);
+    let worker = |pid| process(pid, 800, 600, 600);
+    check(&[master(), worker(801), worker(802).with(idle)], &[]);
+    check(&[master(), worker(801).with(blind)], &[]);
+    check(&[master(), worker(801).with(idle)], &[800]);
+    // By those of its workers too.
+    let below = process(802, 801, 600, 600);
+    check(&[master(), worker(801).with(idle), below], &[]);
+}
+
+#[test]
+fn what_exec_closes_was_not_inherited_through_one() {
+    let opened = |closes| {
+        process(701, 700, 600, 600).with(|(_, lineage)| {
+            lineage.serves = Some(false);
+            lineage.close_on_exec = closes;
+        })
+    };
+    check(&[opened(Some(true))], &[]);
+    check(&[opened(Some(false))], &[701]);
+    check(&[opened(None)], &[]);
+}
+
+#[test]
+fn who_has_connections_or_children_with_them_is_a_server() {
+    let server = || process(701, 700, 600, 600).with(idle);
+    check_all(&[server()], &[702], Some(Inherited::Likely));
+    check_all(&[server()], &[701], None);
+    // A daemon too, but not a worker without its master.
+    let daemon = process(901, INIT, 900, 900).with(leaderless).with(idle);
+    check_all(std::slice::from_ref(&daemon), &[], Some(Inherited::Surely));
+    check_all(&[daemon], &[901], None);
+    let worker = process(701, INIT, 700, 600).with(leaderless).with(idle);
+    check_all(&[worker], &[701], Some(Inherited::Surely));
+}
+
+#[test]
+fn whose_parent_lives_is_an_heir_only_of_another_program_that_may_be_a_server() {
+    let sleep = || process(701, 700, 600, 600).with(idle);
+    let runs = |same| sleep().with(|(_, lineage)| lineage.runs_as_parent = same);
+    check(&[runs(Some(true))], &[]);
+    check(&[runs(None)], &[]);
+    let child_of = |comm: &[u8]| {
+        sleep().with(|(_, lineage)| {
+            let parent = lineage.parent.as_mut().unwrap();
+            parent.comm = comm.to_vec();
+        })
+    };
+    check(&[child_of(b"bash")], &[]);
+    check(&[child_of(b"python3")], &[701]);
+    // Pid 1 of a container, whatever it is.
+    let contained = process(701, 1, 600, 1).with(idle);
+    check(&[contained], &[]);
+    // A job of a shell, or a service.
+    check(&[process(701, 700, 701, 600).with(idle)], &[]);
+    check(&[process(701, 700, 701, 701).with(idle)], &[]);
+}
+
+#[test]
+fn parents_that_go_in_a_circle_are_survived() {
+    let holders = [process(1, 2, 1, 1), process(2, 1, 1, 1)];
+    check(&holders, &[]);
+}
+
+#[test]
+fn a_server_beside_heirs_is_the_server() {
+    let holders = [process(701, INIT, 600, 600), process(900, INIT, 900, 900)];
+    check(&holders, &[701]);
+    check_all(&holders, &[], None);
+}
+
+#[test]
+fn parents_that_cannot_be_read_tell_nothing() {
+    let orphan = |pid: Option<u32>, session| {
+        process(701, INIT, 600, 600).with(|(_, lineage)| {
+            lineage.parent = pid.map(|pid| Parent {
+                pid,
+                comm: Vec::new(),
+                session,
+            });
+        })
+    };
+    check(&[orphan(None, None)], &[]);
+    check(&[orphan(Some(650), None)], &[]);
+    // Whoever is pid 1 adopts.
+    check(&[orphan(Some(INIT), None)], &[701]);
+    // A session whose leader is outside of the pid namespace is no orphan's.
+    let contained = orphan(Some(INIT), None).with(|(_, lineage)| {
+        (lineage.group, lineage.session) = (0, 0);
+    });
+    check(&[contained], &[]);
+    check_all(&[], &[], None);
+}

@@ -1,0 +1,414 @@
+//! What the listing takes, and what it comes to.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::global::Seconds;
+use super::output::{Format, Output, UsageError};
+use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
+use crate::render::{Column, UnknownColumn};
+
+/// What the listing takes. Names are those of ss.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub struct ListArgs {
+    /// TCP sockets
+    #[arg(short = 't', long)]
+    pub tcp: bool,
+    /// UDP sockets
+    #[arg(short = 'u', long)]
+    pub udp: bool,
+    /// Unix sockets
+    #[arg(short = 'x', long)]
+    pub unix: bool,
+    /// Raw IP sockets
+    #[arg(short = 'w', long)]
+    pub raw: bool,
+    /// Packet sockets, which see the frames of a link
+    #[arg(short = '0', long)]
+    pub packet: bool,
+    /// Netlink sockets
+    #[arg(long)]
+    pub netlink: bool,
+    /// Sockets of a family: inet, inet6, link, unix or netlink; may be given again
+    #[arg(short = 'f', long, value_name = "FAMILY")]
+    pub family: Vec<FamilyArg>,
+    /// IPv4 sockets only
+    #[arg(short = '4', long)]
+    pub ipv4: bool,
+    /// IPv6 sockets only
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+    /// Listening sockets (UDP: without a peer)
+    #[arg(short = 'l', long)]
+    pub listening: bool,
+    /// Sockets in every state
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// Sockets bound to a port but neither listening nor connected
+    #[arg(short = 'B', long)]
+    pub bound_inactive: bool,
+    /// Numbers rather than names of ports
+    #[arg(short = 'n', long)]
+    pub numeric: bool,
+    /// Names of hosts, waiting at most two seconds for all of them
+    #[arg(short = 'r', long)]
+    pub resolve: bool,
+    /// Processes that hold the sockets
+    #[arg(short = 'p', long)]
+    pub processes: bool,
+    /// Details: timers, uid, inode, cookie, cgroup, v6only, shut down directions
+    #[arg(short = 'e', long)]
+    pub extended: bool,
+    /// Timers
+    #[arg(short = 'o', long)]
+    pub options: bool,
+    /// Memory: used, limits, drops
+    #[arg(short = 'm', long)]
+    pub memory: bool,
+    /// TCP's own account: round trips, windows, retransmissions, congestion control
+    #[arg(short = 'i', long)]
+    pub info: bool,
+    /// Type of service and traffic class
+    #[arg(long)]
+    pub tos: bool,
+    /// Counts per protocol, family and state instead of a list
+    #[arg(short = 's', long)]
+    pub summary: bool,
+    /// No header
+    #[arg(short = 'H', long)]
+    pub no_header: bool,
+    /// All details of a socket on its line
+    #[arg(short = 'O', long)]
+    pub oneline: bool,
+    /// Repeat every SECS seconds (1 unless told), also as `-c SECS` and `-cSECS`
+    #[arg(
+        short = 'c',
+        long,
+        value_name = "SECS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1"
+    )]
+    pub continuous: Option<Seconds>,
+    /// Print nothing: exit 0 when anything matches, else 1
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+    /// These columns, in table, plain and csv: see portstat(1)
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub columns: Vec<Column>,
+    /// Sort by a column; -COLUMN for the reverse
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub sort: Option<SortBy>,
+    /// Accepted for netstat's sake: nothing is ever cut
+    #[arg(short = 'W', long)]
+    pub wide: bool,
+    /// Say how owners were found, where it was not by the fastest way
+    #[arg(short = 'v', long)]
+    pub verbose: bool,
+    /// Which sockets, in the language of ss
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
+/// `-f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyArg {
+    /// IPv4
+    Inet,
+    /// IPv6
+    Inet6,
+    /// Packet sockets
+    Link,
+    /// Unix sockets
+    Unix,
+    /// Netlink sockets
+    Netlink,
+}
+
+impl FromStr for FamilyArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FamilyArg, String> {
+        Ok(match text {
+            "inet" => FamilyArg::Inet,
+            "inet6" => FamilyArg::Inet6,
+            "link" => FamilyArg::Link,
+            "unix" => FamilyArg::Unix,
+            "netlink" => FamilyArg::Netlink,
+            known => {
+                let reason = match known {
+                    "vsock" | "tipc" | "xdp" => "such sockets are not listed",
+                    _ => "no family",
+                };
+                return Err(format!(
+                    "{reason}; expected inet, inet6, link, unix or netlink"
+                ));
+            }
+        })
+    }
+}
+
+/// What to sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortBy {
+    /// The column.
+    pub column: Column,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl FromStr for SortBy {
+    type Err = UnknownColumn;
+
+    fn from_str(text: &str) -> Result<SortBy, UnknownColumn> {
+        let (name, descending) = match text.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        Ok(SortBy {
+            column: name.parse()?,
+            descending,
+        })
+    }
+}
+
+/// Which sockets, and what of them.
+#[derive(Clone, Debug)]
+pub struct ListPlan {
+    /// How to print.
+    pub output: Output,
+    /// The tables to read.
+    pub tables: Vec<Table>,
+    /// The states to show when the filter names none.
+    pub states: StateSet,
+    /// The filter, as text: its names of ports need the services of the host.
+    pub filter: String,
+    /// Numbers rather than names of ports.
+    pub numeric: bool,
+    /// Names of hosts.
+    pub resolve: bool,
+    /// Owners in the usual columns.
+    pub processes: bool,
+    /// Details to print.
+    pub details: DetailSet,
+    /// All details of a socket on its line.
+    pub oneline: bool,
+    /// Timers, and with `-i` the options in use.
+    pub timers: bool,
+    /// Columns chosen by name.
+    pub columns: Option<Vec<Column>>,
+    /// What to sort by.
+    pub sort: Option<SortBy>,
+    /// How often to repeat.
+    pub interval: Option<Duration>,
+    /// Print nothing.
+    pub quiet: bool,
+    /// Say which way was not taken, and why.
+    pub verbose: bool,
+}
+
+impl ListPlan {
+    /// Resolves arguments.
+    pub fn new(args: ListArgs, output: Output) -> Result<ListPlan, UsageError> {
+        if args.quiet && args.continuous.is_some() {
+            return Err(UsageError::Conflict("-q", "-c"));
+        }
+        if args.summary && (!args.columns.is_empty() || args.sort.is_some()) {
+            return Err(UsageError::Conflict("-s", "--columns or --sort"));
+        }
+        let json = matches!(output.format, Format::Json | Format::Jsonl);
+        if json && !args.columns.is_empty() {
+            return Err(UsageError::Conflict("--columns", "json and jsonl"));
+        }
+        let args = with_families(args);
+        let tables = tables(&args);
+        let states = states(&args);
+        let (interval, filter) = interval(args.continuous, args.filter)?;
+        Ok(ListPlan {
+            output,
+            tables,
+            states,
+            filter: filter.join(" "),
+            numeric: args.numeric,
+            resolve: args.resolve,
+            processes: args.processes,
+            details: DetailSet {
+                extended: args.extended,
+                memory: args.memory,
+                info: args.info,
+                tos: args.tos,
+            },
+            oneline: args.oneline,
+            // As in ss, where -e tells timers and options in use as well.
+            timers: args.options || args.extended,
+            columns: (!args.columns.is_empty()).then_some(args.columns),
+            sort: args.sort,
+            interval,
+            quiet: args.quiet,
+            verbose: args.verbose,
+        })
+    }
+}
+
+/// `-c 5`: no filter begins with a bare number, so it is the interval.
+fn interval(
+    continuous: Option<Seconds>,
+    mut filter: Vec<String>,
+) -> Result<(Option<Duration>, Vec<String>), UsageError> {
+    let Some(mut seconds) = continuous else {
+        return Ok((None, filter));
+    };
+    if filter
+        .first()
+        .is_some_and(|word| word.parse::<f64>().is_ok())
+    {
+        seconds = filter.remove(0).parse().map_err(UsageError::Interval)?;
+    }
+    Ok((Some(seconds.duration()), filter))
+}
+
+/// The flags of `-f` as those that mean the same.
+fn with_families(mut args: ListArgs) -> ListArgs {
+    for family in &args.family {
+        match family {
+            FamilyArg::Inet => args.ipv4 = true,
+            FamilyArg::Inet6 => args.ipv6 = true,
+            FamilyArg::Link => args.packet = true,
+            FamilyArg::Unix => args.unix = true,
+            FamilyArg::Netlink => args.netlink = true,
+        }
+    }
+    args
+}
+
+/// Whether UDP and TCP are meant, as no flag says what is.
+const fn means_ports(args: &ListArgs) -> bool {
+    let beyond_ip = args.unix || args.packet || args.netlink;
+    !(args.tcp || args.udp || args.raw) && (args.ipv4 || args.ipv6 || !beyond_ip)
+}
+
+/// UDP before TCP, IPv4 before IPv6, as in ss.
+fn tables(args: &ListArgs) -> Vec<Table> {
+    let ports = means_ports(args);
+    let shown = |protocol: &Protocol| match protocol {
+        Protocol::Netlink => args.netlink,
+        Protocol::Packet => args.packet,
+        Protocol::Unix => args.unix,
+        Protocol::Raw => args.raw,
+        Protocol::Udp => args.udp || ports,
+        Protocol::Tcp => args.tcp || ports,
+    };
+    let meant = |table: &Table| match table.family {
+        Family::V4 => args.ipv4 || !args.ipv6,
+        Family::V6 => args.ipv6 || !args.ipv4,
+        Family::Unix | Family::Packet | Family::Netlink => true,
+    };
+    let protocols = Protocol::EVERY.into_iter().filter(shown);
+    protocols.flat_map(Protocol::tables).filter(meant).collect()
+}
+
+fn states(args: &ListArgs) -> StateSet {
+    let mut states = StateSet::EMPTY;
+    if args.listening {
+        states = states.union(StateSet::LISTENING);
+    }
+    if args.bound_inactive {
+        states = states.union(StateSet::BOUND);
+    }
+    if args.all || (args.summary && states.is_empty()) {
+        states = StateSet::ALL;
+    }
+    if states.is_empty() {
+        // As in ss, which knows one connected state of UDP and raw IP, and more as soon as a
+        // family is named; packet and netlink sockets are never connected.
+        if args.udp || args.raw {
+            states = states.with(State::Established);
+        }
+        if args.packet || args.netlink {
+            states = states.with(State::Close);
+        }
+        if means_ports(args) || args.tcp || args.unix || args.ipv4 || args.ipv6 {
+            states = states.union(StateSet::DEFAULT);
+        }
+    }
+    states
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::args::Args;
+    use super::super::output::Environment;
+    use super::super::plan::{Job, Plan};
+    use super::*;
+    use std::ffi::OsString;
+
+    pub(in crate::cli) fn list(args: &[&str]) -> ListPlan {
+        let words = ["portstat"].iter().chain(args).map(OsString::from);
+        let args = Args::read(words).unwrap();
+        match Plan::new(args, &Environment::default()).unwrap().job {
+            Job::List(list) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn states_are_those_of_ss() {
+        assert_eq!(list(&["-t"]).states, StateSet::DEFAULT);
+        assert_eq!(list(&["-tl"]).states, StateSet::LISTENING);
+        assert_eq!(list(&["-ta"]).states, StateSet::ALL);
+        assert_eq!(list(&["-tB"]).states, StateSet::BOUND);
+        let connected = StateSet::EMPTY.with(State::Established);
+        assert_eq!(list(&["-u"]).states, connected);
+        assert_eq!(list(&["-ul"]).states, StateSet::LISTENING);
+        assert_eq!(list(&["-w"]).states, connected);
+        let closed = StateSet::EMPTY.with(State::Close);
+        assert_eq!(list(&["-0"]).states, closed);
+        assert_eq!(list(&["-f", "netlink"]).states, closed);
+        assert_eq!(list(&["-w0"]).states, connected.union(closed));
+        assert_eq!(list(&["-x0"]).states, StateSet::DEFAULT.union(closed));
+        for more in ["-u4", "-u6", "-tu", "-x", "-f=inet", "-ux"] {
+            assert_eq!(list(&[more]).states, StateSet::DEFAULT, "{more}");
+        }
+    }
+
+    #[test]
+    fn tables_are_those_asked_for() {
+        let names = |args: &[&str]| -> Vec<&str> {
+            list(args)
+                .tables
+                .iter()
+                .map(|table| table.proc_name())
+                .collect()
+        };
+        assert_eq!(names(&["-a"]), ["udp", "udp6", "tcp", "tcp6"]);
+        assert_eq!(names(&["-t"]), ["tcp", "tcp6"]);
+        assert_eq!(names(&["-6a"]), ["udp6", "tcp6"]);
+        assert_eq!(names(&["-tu46"]), ["udp", "udp6", "tcp", "tcp6"]);
+        assert_eq!(names(&["-x"]), ["unix"]);
+        assert_eq!(names(&["-xt4"]), ["unix", "tcp"]);
+        assert_eq!(names(&["-x4"]), ["unix", "udp", "tcp"]);
+        assert_eq!(names(&["-w6"]), ["raw6"]);
+        assert_eq!(
+            names(&["-f", "inet6", "-f", "link"]),
+            ["packet", "udp6", "tcp6"]
+        );
+        let all = [
+            "netlink", "packet", "unix", "raw", "raw6", "udp", "udp6", "tcp", "tcp6",
+        ];
+        assert_eq!(names(&["-tuwx0", "--netlink"]), all);
+    }
+
+    #[test]
+    fn an_interval_is_no_filter() {
+        let interval = |args: &[&str]| list(args).interval.map(|wait| wait.as_millis());
+        assert_eq!(interval(&["-tc"]), Some(1000));
+        assert_eq!(interval(&["-tc", "0.5"]), Some(500));
+        assert_eq!(interval(&["-t", "-c", "2", "sport", "=", ":1"]), Some(2000));
+        assert_eq!(interval(&["-t", "--continuous=3"]), Some(3000));
+        assert_eq!(interval(&["-t", "sport", "=", ":1"]), None);
+        assert_eq!(
+            list(&["-tc", "state", "established"]).filter,
+            "state established"
+        );
+    }
+}

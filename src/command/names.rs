@@ -1,0 +1,128 @@
+//! What names in a filter stand for on this host, each read when it is first asked for.
+
+use std::cell::{Cell, OnceCell};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use crate::cli::ListPlan;
+use crate::collect::{addresses, namespaces, user_id};
+use crate::filter::Names;
+use crate::join::Services;
+use crate::model::{Gap, PortRange, Protocol};
+
+/// The range of a kernel that was told nothing.
+const DEFAULT_RANGE: PortRange = match PortRange::new(32768, 60999) {
+    Some(range) => range,
+    None => unreachable!(),
+};
+
+/// How long to wait for name servers, as for the names of addresses.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The names of the host that is looked at.
+pub(super) struct MachineNames<'a> {
+    context: &'a Context,
+    plan: &'a ListPlan,
+    /// How long to wait for name servers, for all hosts together.
+    patience: Cell<Duration>,
+    services: OnceCell<Services>,
+    /// What could not be read, and had to be assumed.
+    gap: OnceCell<Gap>,
+}
+
+impl<'a> MachineNames<'a> {
+    pub(super) fn new(context: &'a Context, plan: &'a ListPlan) -> MachineNames<'a> {
+        MachineNames {
+            context,
+            plan,
+            patience: Cell::new(PATIENCE),
+            services: OnceCell::new(),
+            gap: OnceCell::new(),
+        }
+    }
+
+    fn missing(&self, what: &str) -> String {
+        let place = if self.context.host.is_recorded() {
+            " in the recording"
+        } else {
+            ""
+        };
+        format!("no such {what}{place}")
+    }
+
+    /// What could not be read, and had to be assumed.
+    pub(super) fn into_gap(self) -> Option<Gap> {
+        self.gap.into_inner()
+    }
+}
+
+impl Names for MachineNames<'_> {
+    fn port(&self, service: &str) -> Result<u16, String> {
+        let services = self.services.get_or_init(|| self.context.services());
+        let listed = |protocol: &Protocol| {
+            let mut tables = self.plan.tables.iter();
+            tables.any(|table| table.protocol == *protocol)
+        };
+        let protocols = Protocol::WITH_PORTS.into_iter().filter(listed);
+        let ports: Vec<u16> = protocols
+            .filter_map(|protocol| services.port_of(protocol, service))
+            .collect();
+        match ports[..] {
+            [first, .., last] if first != last => Err(format!("it may be {first} or {last}")),
+            [port, ..] => Ok(port),
+            [] => services
+                .port(service)
+                .ok_or_else(|| self.missing("service")),
+        }
+    }
+
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        if self.plan.numeric {
+            return Err("with -n names of hosts are not looked up".to_owned());
+        }
+        let (asked, patience) = (Instant::now(), self.patience.get());
+        let found = addresses(&self.context.host, host, patience);
+        self.patience.set(patience.saturating_sub(asked.elapsed()));
+        found.map_err(|error| error.to_string())
+    }
+
+    fn interfaces(&self, name: &[u8]) -> Result<Vec<(Option<u64>, u32)>, String> {
+        let found = self.context.host.interface_indices(name);
+        match found.is_empty() {
+            true => Err(self.missing("interface")),
+            false => Ok(found),
+        }
+    }
+
+    fn cgroup(&self, path: &[u8]) -> Result<u64, String> {
+        let id = self.context.host.cgroup_id(path);
+        id.ok_or_else(|| self.missing("cgroup"))
+    }
+
+    fn netns(&self, name: &[u8]) -> Result<u64, String> {
+        let host = &self.context.host;
+        let called = self.context.is_everywhere().then(|| {
+            let mut namespaces = namespaces(host).into_iter();
+            namespaces.find(|namespace| *namespace.label() == *name)
+        });
+        let inode = called.flatten().and_then(|namespace| namespace.inode);
+        inode
+            .or_else(|| host.netns_inode(name))
+            .ok_or_else(|| self.missing("network namespace"))
+    }
+
+    fn user(&self, name: &str) -> Result<u32, String> {
+        user_id(&self.context.host, name).ok_or_else(|| self.missing("user"))
+    }
+
+    fn ephemeral(&self) -> PortRange {
+        match self.context.ephemeral_settings() {
+            Ok(settings) => settings.range(),
+            Err(gap) => {
+                let _ = self.gap.set(gap);
+                DEFAULT_RANGE
+            }
+        }
+    }
+}

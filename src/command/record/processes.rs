@@ -1,0 +1,146 @@
+//! The processes of a recording: those that hold sockets, those that may, and whom the first come
+//! from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use super::Recording;
+use crate::kernel::{Host, Recorder, Visibility, scan_holders};
+use crate::model::{HiddenCause, Holder};
+use crate::wire::process::{self, Stat};
+use crate::wire::redact::Redactor;
+
+/// What is kept of a process as it is.
+const FILES: [&str; 5] = ["stat", "status", "comm", "cgroup", "cmdline"];
+/// What is kept of one that is a parent or leader and nothing else.
+const LINEAGE: [&str; 2] = ["stat", "comm"];
+
+impl Recording<'_> {
+    /// Every process that holds a socket, and those that may; returns how many of the first, and
+    /// why the second cannot be told.
+    pub(super) fn processes(&mut self) -> io::Result<(usize, Option<HiddenCause>)> {
+        let scan = match scan_holders(&self.host.path("proc"), self.host.is_recorded()) {
+            Ok(scan) => scan,
+            Err(error) => {
+                self.left_out.push(format!("processes: {error}"));
+                return Ok((0, Some(HiddenCause::NotRecorded)));
+            }
+        };
+        let mut holders: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
+        let own = std::process::id();
+        let others = scan
+            .holders
+            .into_iter()
+            .filter(|(_, holder)| holder.pid != own);
+        for (inode, Holder { pid, fd }) in others {
+            holders.entry(pid).or_default().push((fd, inode));
+        }
+        for (pid, sockets) in &holders {
+            self.process(*pid)?;
+            for (fd, inode) in sockets {
+                let target = format!("socket:[{inode}]");
+                self.recorder
+                    .link(&format!("proc/{pid}/fd/{fd}"), target.as_bytes())?;
+            }
+        }
+        // Without a folder `fd` they are known to be unreadable.
+        let unreadable = scan.unreadable.iter();
+        for pid in unreadable.filter(|pid| !holders.contains_key(pid)) {
+            self.process(*pid)?;
+        }
+        let recorded = |pid: &u32| holders.contains_key(pid) || scan.unreadable.contains(pid);
+        let relatives: BTreeSet<u32> = holders
+            .keys()
+            .flat_map(|&pid| self.relatives(pid))
+            .filter(|pid| !recorded(pid))
+            .collect();
+        for pid in relatives {
+            self.relative(pid)?;
+        }
+        let hidden = match Visibility::of(self.host) {
+            Visibility::Limited(cause) => Some(cause),
+            Visibility::Full if scan.unreadable.is_empty() => None,
+            Visibility::Full => Some(HiddenCause::Permission),
+        };
+        Ok((holders.len(), hidden))
+    }
+
+    /// The parent of a process and the leaders of its group and session.
+    fn relatives(&self, pid: u32) -> Vec<u32> {
+        let text = self.host.read(&format!("proc/{pid}/stat"));
+        let text = text.unwrap_or_default();
+        let told = Stat::parse(&text).map(|stat| [stat.parent, stat.group, stat.session]);
+        told.into_iter().flatten().filter(|&pid| pid != 0).collect()
+    }
+
+    fn process(&mut self, pid: u32) -> io::Result<()> {
+        let base = format!("proc/{pid}");
+        self.recorder.folder(&base)?;
+        if let Some(redactor) = &mut self.redactor {
+            redacted(self.host, self.recorder, redactor, pid)?;
+            return redacted_unit(self.host, self.recorder, redactor, pid);
+        }
+        self.copies(pid, &FILES)?;
+        if let Ok(exe) = std::fs::read_link(self.host.path(&format!("{base}/exe"))) {
+            self.recorder
+                .link(&format!("{base}/exe"), exe.as_os_str().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A process that is known to hold no socket; one that has ended leaves nothing behind.
+    fn relative(&mut self, pid: u32) -> io::Result<()> {
+        if self.host.read(&format!("proc/{pid}/stat")).is_err() {
+            return Ok(());
+        }
+        self.recorder.folder(&format!("proc/{pid}/fd"))?;
+        match &mut self.redactor {
+            Some(redactor) => redacted(self.host, self.recorder, redactor, pid),
+            None => self.copies(pid, &LINEAGE),
+        }
+    }
+
+    fn copies(&self, pid: u32, files: &[&str]) -> io::Result<()> {
+        for file in files {
+            let name = format!("proc/{pid}/{file}");
+            // A process may end at any moment; what was read of it is kept.
+            if let Ok(text) = self.host.read(&name) {
+                self.recorder.write(&name, &text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a process, replaced, and its lineage.
+fn redacted(host: &Host, recorder: &Recorder, redactor: &mut Redactor, pid: u32) -> io::Result<()> {
+    let comm = format!("proc/{pid}/comm");
+    if let Ok(text) = host.read(&comm) {
+        let name = redactor.name("process", process::comm(&text));
+        recorder.write(&comm, format!("{name}\n").as_bytes())?;
+    }
+    let stat = format!("proc/{pid}/stat");
+    if let Ok(text) = host.read(&stat)
+        && let Some(text) = redactor.stat(pid, &text)
+    {
+        recorder.write(&stat, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The unit of a process, replaced.
+fn redacted_unit(
+    host: &Host,
+    recorder: &Recorder,
+    redactor: &mut Redactor,
+    pid: u32,
+) -> io::Result<()> {
+    let cgroup = format!("proc/{pid}/cgroup");
+    let text = host.read(&cgroup).ok();
+    if let Some(unit) = text.and_then(|text| process::unit(&text)) {
+        let unit = redactor.name("unit", &unit);
+        recorder.write(&cgroup, format!("0::/{unit}.service\n").as_bytes())?;
+    }
+    Ok(())
+}

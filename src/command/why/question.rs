@@ -1,0 +1,218 @@
+//! From the plan to questions: names become numbers, as this machine has them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::analyze::why::{Ipv6, Operation, Query, User, reached};
+use crate::cli::{Asked, PortName, UsageError, WhyPlan};
+use crate::collect::{BindSettings, host_addresses, may_bind_low, user_id, user_name};
+use crate::command::context::Context;
+use crate::join::Services;
+use crate::kernel::{Host, own_uid};
+use crate::model::{Endpoint, Protocol};
+
+/// What is asked.
+pub(super) struct Question {
+    /// One query, or one for each wildcard. All of one protocol and one port.
+    pub(super) queries: Vec<Query>,
+    pub(super) protocol: Protocol,
+    /// The local port; 0 where the kernel is to draw it.
+    pub(super) port: u16,
+    /// Whether an IPv6 socket would take IPv4 too by a setting that could not be read.
+    pub(super) guesses_v6only: bool,
+    /// Name of the interface, where one was named.
+    pub(super) device: Option<String>,
+    /// Name of the user.
+    pub(super) user: Option<String>,
+}
+
+impl Question {
+    pub(super) fn new(
+        context: &Context,
+        plan: &WhyPlan,
+        services: &Services,
+        settings: &BindSettings,
+    ) -> Result<Question, UsageError> {
+        let host = &context.host;
+        let protocol = protocol(plan, services);
+        let (operation, port, addrs) = match &plan.asked {
+            Asked::Bind {
+                addr,
+                host: name,
+                port,
+            } => {
+                let port = number(services, protocol, port)?;
+                let addrs = match name {
+                    None => bind_addrs(*addr, settings),
+                    Some(name) => named_addrs(host, name, settings)?,
+                };
+                (Operation::Bind, port, addrs)
+            }
+            Asked::Connect {
+                addr,
+                port,
+                destination,
+                destination_port,
+            } => {
+                let source = port.as_ref();
+                let source = source.map(|port| number(services, protocol, port));
+                let port = source.transpose()?;
+                let destination = Endpoint {
+                    addr: *destination,
+                    port: number(services, protocol, destination_port)?,
+                };
+                let operation = Operation::Connect {
+                    destination,
+                    binds_first: port.is_some(),
+                };
+                (operation, port.unwrap_or(0), vec![*addr])
+            }
+        };
+        let device = plan.device.as_deref();
+        let device = device.map(|name| interface(host, name)).transpose()?;
+        let uid = uid(host, plan.user.as_deref())?;
+        let query = |addr: Option<IpAddr>| Query {
+            operation,
+            protocol,
+            addr,
+            port,
+            device: device.as_ref().map(|(index, _)| *index),
+            reuse_address: plan.reuse_address,
+            reuse_port: plan.reuse_port,
+            v6only: addr.is_some_and(|addr| addr.is_ipv6())
+                && (plan.v6only || settings.v6only == Some(true)),
+            free_bind: plan.free_bind,
+            user: User {
+                uid,
+                may_bind_low: may_bind_low(host, uid),
+            },
+        };
+        Ok(Question {
+            queries: addrs.into_iter().map(query).collect(),
+            protocol,
+            port,
+            guesses_v6only: !plan.v6only && settings.v6only.is_none(),
+            device: device.map(|(_, name)| name),
+            user: user_name(host, uid),
+        })
+    }
+
+    /// Where a connect leads, with the source that was named and the interface. IPv4 goes by its own
+    /// routes, whatever the socket.
+    pub(super) fn way(&self) -> Option<(IpAddr, Option<IpAddr>, Option<u32>)> {
+        let query = self.queries.first()?;
+        match query.operation {
+            Operation::Bind => None,
+            Operation::Connect { destination, .. } => {
+                let source = query.addr.filter(|addr| !addr.is_unspecified());
+                let addr = reached(destination.addr, source).to_canonical();
+                Some((
+                    addr,
+                    source.map(|source| source.to_canonical()),
+                    query.device,
+                ))
+            }
+        }
+    }
+
+    /// The interface that the address in question belongs to, where it can be no other.
+    pub(super) fn interface(&self) -> Option<&str> {
+        let own = self.queries.iter().filter_map(|query| query.addr);
+        let to = self.way().map(|(destination, ..)| destination);
+        let of = |wanted: fn(Ipv6Addr) -> bool| {
+            let mut addrs = own.clone().chain(to);
+            addrs.any(|addr| matches!(addr, IpAddr::V6(addr) if wanted(addr)))
+        };
+        if of(|addr| addr.is_loopback()) {
+            return Some("lo");
+        }
+        self.device
+            .as_deref()
+            .filter(|_| of(|addr| addr.is_unicast_link_local()))
+    }
+}
+
+/// The protocol that was named. A service that only UDP has is asked about as such.
+fn protocol(plan: &WhyPlan, services: &Services) -> Protocol {
+    let port = match &plan.asked {
+        Asked::Bind { port, .. } => port,
+        Asked::Connect {
+            destination_port, ..
+        } => destination_port,
+    };
+    let of_udp_only = |port: &PortName| match port {
+        PortName::Number(_) => false,
+        PortName::Service(name) => {
+            services.port_of(Protocol::Tcp, name).is_none()
+                && services.port_of(Protocol::Udp, name).is_some()
+        }
+    };
+    plan.protocol.unwrap_or(if of_udp_only(port) {
+        Protocol::Udp
+    } else {
+        Protocol::Tcp
+    })
+}
+
+fn number(services: &Services, protocol: Protocol, port: &PortName) -> Result<u16, UsageError> {
+    match port {
+        PortName::Number(port) => Ok(*port),
+        PortName::Service(name) => services
+            .port_of(protocol, name)
+            // Most services have one number for both.
+            .or_else(|| services.port(name))
+            .ok_or_else(|| UsageError::Unknown("service", name.clone())),
+    }
+}
+
+/// The address that was named, or the wildcards that a server binds.
+fn bind_addrs(addr: Option<IpAddr>, settings: &BindSettings) -> Vec<Option<IpAddr>> {
+    match addr {
+        Some(addr) => vec![Some(addr)],
+        None => {
+            let v4 = Some(Ipv4Addr::UNSPECIFIED.into());
+            let v6 = Some(Ipv6Addr::UNSPECIFIED.into());
+            match settings.ipv6 {
+                Ipv6::Absent => vec![v4],
+                Ipv6::On | Ipv6::Disabled => vec![v4, v6],
+            }
+        }
+    }
+}
+
+/// The addresses that `/etc/hosts` has of a name; nobody else is asked.
+fn named_addrs(
+    host: &Host,
+    name: &str,
+    settings: &BindSettings,
+) -> Result<Vec<Option<IpAddr>>, UsageError> {
+    let mut addrs = host_addresses(host, name);
+    if settings.ipv6 == Ipv6::Absent {
+        addrs.retain(IpAddr::is_ipv4);
+    }
+    match addrs[..] {
+        [] => Err(UsageError::Unknown("host of /etc/hosts", name.to_owned())),
+        _ => Ok(addrs.into_iter().map(Some).collect()),
+    }
+}
+
+/// Index and name of an interface, named either way.
+fn interface(host: &Host, name: &str) -> Result<(u32, String), UsageError> {
+    let index = name.parse::<u32>().ok();
+    host.interface_names()
+        .into_iter()
+        .find(|(number, known)| known == name || index == Some(*number))
+        .ok_or_else(|| UsageError::Unknown("interface", name.to_owned()))
+}
+
+/// The user who asks: whoever runs this, unless another is named.
+fn uid(host: &Host, user: Option<&str>) -> Result<u32, UsageError> {
+    let Some(user) = user else {
+        return Ok(own_uid());
+    };
+    user.parse()
+        .ok()
+        // The kernel's word for nobody.
+        .filter(|uid| *uid != u32::MAX)
+        .or_else(|| user_id(host, user))
+        .ok_or_else(|| UsageError::Unknown("user", user.to_owned()))
+}

@@ -1,0 +1,76 @@
+//! What names in a filter stand for.
+
+use std::net::IpAddr;
+
+use crate::model::PortRange;
+
+/// Knows the machine that is looked at. Each is asked only for names that a filter has; the error
+/// says why there is no answer.
+pub trait Names {
+    /// The port of a service.
+    fn port(&self, service: &str) -> Result<u16, String>;
+
+    /// The addresses of a host.
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String>;
+
+    /// The indices of interfaces of a name, each with the inode of its network namespace where
+    /// several are looked at.
+    fn interfaces(&self, name: &[u8]) -> Result<Vec<(Option<u64>, u32)>, String>;
+
+    /// The id of a cgroup.
+    fn cgroup(&self, path: &[u8]) -> Result<u64, String>;
+
+    /// The inode of a network namespace.
+    fn netns(&self, name: &[u8]) -> Result<u64, String>;
+
+    /// The number of a user.
+    fn user(&self, name: &str) -> Result<u32, String>;
+
+    /// The ports out of which the kernel chooses.
+    fn ephemeral(&self) -> PortRange;
+}
+
+/// A machine that tests know all names of.
+#[cfg(test)]
+pub(crate) struct Known;
+
+#[cfg(test)]
+impl Known {
+    fn one<T>(name: &[u8], known: &str, one: T) -> Result<T, String> {
+        let found = (name == known.as_bytes()).then_some(one);
+        found.ok_or_else(|| "unknown".to_owned())
+    }
+}
+
+#[cfg(test)]
+impl Names for Known {
+    fn port(&self, service: &str) -> Result<u16, String> {
+        Known::one(service.as_bytes(), "https", 443)
+    }
+
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        let both = ["10.0.0.1", "fe80::1"].map(|text| text.parse().ok());
+        Known::one(host.as_bytes(), "db", both.into_iter().flatten().collect())
+    }
+
+    fn interfaces(&self, name: &[u8]) -> Result<Vec<(Option<u64>, u32)>, String> {
+        let everywhere = vec![(Some(4_026_532_000), 2), (Some(4_026_532_001), 3)];
+        Known::one(name, "eth0", vec![(None, 2)]).or_else(|_| Known::one(name, "veth0", everywhere))
+    }
+
+    fn cgroup(&self, path: &[u8]) -> Result<u64, String> {
+        Known::one(path, "/a b", 77)
+    }
+
+    fn netns(&self, name: &[u8]) -> Result<u64, String> {
+        Known::one(name, "blue", 4_026_532_000)
+    }
+
+    fn user(&self, name: &str) -> Result<u32, String> {
+        Known::one(name.as_bytes(), "www-data", 33)
+    }
+
+    fn ephemeral(&self) -> PortRange {
+        const { PortRange::new(32768, 60999).unwrap() }
+    }
+}

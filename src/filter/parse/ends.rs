@@ -1,0 +1,116 @@
+//! Ports and addresses of the two ends.
+
+use std::str::from_utf8;
+
+use super::super::tree::Test;
+use super::super::{Comparison, End, Expression, FilterError, Prefix};
+use super::address::{is_host, prefix, split_port, wanted_prefix};
+use super::number::c_number;
+use super::{Parser, comparison_or, joined, negated_if};
+use crate::model::Family;
+
+impl Parser<'_> {
+    /// What follows `sport` or `dport`.
+    pub(super) fn port_test(&mut self, end: End) -> Result<Expression, FilterError> {
+        let compared = self.comparison();
+        let comparison = compared.unwrap_or(Comparison::Equal);
+        let word = self.value().and_then(|value| from_utf8(value).ok());
+        let test = match word.map(|word| self.compared_port(end, comparison, word)) {
+            Some(Ok(test)) => test,
+            refused => {
+                let expected = format!(
+                    "{}a port (0–65535) or the name of a service, such as :443",
+                    comparison_or(compared)
+                );
+                return Err(self.refused(expected, refused.and_then(Result::err)));
+            }
+        };
+        self.next += 1;
+        Ok(test)
+    }
+
+    /// A comparison with `PORT`, `:PORT` or `*:PORT`.
+    fn compared_port(
+        &self,
+        end: End,
+        comparison: Comparison,
+        word: &str,
+    ) -> Result<Expression, String> {
+        let word = word.strip_prefix("*:").unwrap_or(word);
+        Ok(match (word.strip_prefix(':').unwrap_or(word), comparison) {
+            // As in ss, the port of any socket; it has no order.
+            ("*", Comparison::Equal) => Expression::constant(true),
+            ("*", Comparison::NotEqual) => Expression::constant(false),
+            (port, _) => Expression::Test(Test::Port {
+                end,
+                comparison,
+                port: self.port(port)?,
+            }),
+        })
+    }
+
+    /// What follows `src` or `dst`.
+    pub(super) fn address_test(&mut self, end: End) -> Result<Expression, FilterError> {
+        let negated = self.negation("addresses")?;
+        let word = self.value().and_then(|value| from_utf8(value).ok());
+        let test = match word.map(|word| self.address(end, word)) {
+            Some(Ok(test)) => test,
+            refused => {
+                let expected = "an address or the name of a host, such as 10.0.0.0/8, [::1]:443, \
+                                127.0.0.1:http or localhost";
+                return Err(self.refused(expected, refused.and_then(Result::err).flatten()));
+            }
+        };
+        self.next += 1;
+        Ok(negated_if(negated, test))
+    }
+
+    /// A port; the error says what a name lacks.
+    fn port(&self, text: &str) -> Result<u16, String> {
+        c_number(text).map_or_else(|| self.names.port(text), Ok)
+    }
+
+    /// `[FAM:]ADDR[/len][:PORT]`; the error says what a name lacks.
+    fn address(&self, end: End, text: &str) -> Result<Expression, Option<String>> {
+        let families = [("inet:", Family::V4), ("inet6:", Family::V6)];
+        let named = families
+            .into_iter()
+            .find_map(|(name, family)| Some((text.strip_prefix(name)?, family)));
+        let Some((rest, family)) = named else {
+            return self.endpoint(end, text);
+        };
+        let family = Expression::Test(Test::Family(family));
+        Ok(Expression::And(vec![family, self.endpoint(end, rest)?]))
+    }
+
+    /// `ADDR[/len][:PORT]`. As in ss, what stands behind the last colon is the port; where that
+    /// leaves no address, as of `::1`, all of it is one.
+    fn endpoint(&self, end: End, text: &str) -> Result<Expression, Option<String>> {
+        let test = |prefix, port| Expression::Test(Test::Address { end, prefix, port });
+        let split = split_port(text);
+        if let Some((addr, port)) = &split
+            && let Some(prefix) = wanted_prefix(addr)
+            && let Ok(port) = self.wanted_port(*port)
+        {
+            return Ok(test(prefix, port));
+        }
+        if let Some(prefix) = prefix(text) {
+            return Ok(test(Some(prefix), None));
+        }
+        let (host, port) = split.filter(|(addr, _)| is_host(addr)).ok_or(None)?;
+        let port = self.wanted_port(port)?;
+        let addresses = self.names.addresses(&host)?;
+        let tests = addresses
+            .into_iter()
+            .map(|addr| test(Prefix::of(addr), port));
+        Ok(joined(tests.collect(), Expression::Or))
+    }
+
+    /// A port, `None` for all, of what stands behind an address.
+    fn wanted_port(&self, text: Option<&str>) -> Result<Option<u16>, String> {
+        match text {
+            None | Some("" | "*") => Ok(None),
+            Some(port) => self.port(port).map(Some),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One network namespace, named by a user: looked for, and entered by a thread of its own. Other
+//! threads stay where they are; those that this one makes come along.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::beside::Beside;
+use super::host::Host;
+use super::netns::{FIRST, NAMED, NamespaceTables, reachable_namespaces};
+
+/// As much as the first thread of a process has: a whole command runs on it.
+const STACK_LEN: usize = 8 << 20;
+
+/// Why a network namespace cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum NetnsError {
+    /// Nothing is called so.
+    #[error("no netns {0:?}: there is neither {NAMED}/{0} nor a process of that number")]
+    Unknown(String),
+    /// It is something else.
+    #[error("{0} is no network namespace")]
+    Other(String),
+    /// It may not be entered, and shows nothing of itself, or could not be.
+    #[error("cannot enter netns {place}: {}", words(.error))]
+    Refused {
+        /// Its file.
+        place: String,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied (needs CAP_SYS_ADMIN)".to_owned(),
+        io::ErrorKind::NotFound => "not there".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A network namespace that somebody named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetnsTarget {
+    path: PathBuf,
+    /// The process whose it is, where a process was named.
+    pid: Option<u32>,
+    /// What `ip netns` calls it, where it was named so.
+    name: Option<String>,
+    /// Set where a name was taken for one that is also the number of a process: that number.
+    pub not_process: Option<u32>,
+}
+
+impl NetnsTarget {
+    /// Looks for a name that `ip netns` gave, the number of a process, or a path, in this order;
+    /// what has a slash in it is a path.
+    pub fn find(text: &OsStr) -> Result<NetnsTarget, NetnsError> {
+        let number = text.to_str().filter(|text| is_number(text));
+        let number: Option<u32> = number.and_then(|text| text.parse().ok());
+        let has_process = number.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists());
+        let path = Path::new(text);
+        if text.as_encoded_bytes().contains(&b'/') {
+            return Ok(NetnsTarget {
+                pid: process_of(path),
+                path: path.to_owned(),
+                name: None,
+                not_process: None,
+            });
+        }
+        let named = Path::new(NAMED).join(path);
+        if is_name(text) && named.symlink_metadata().is_ok() {
+            return Ok(NetnsTarget {
+                path: named,
+                pid: None,
+                name: text.to_str().map(str::to_owned),
+                not_process: number.filter(|_| has_process),
+            });
+        }
+        let Some(pid) = number.filter(|_| has_process) else {
+            return Err(NetnsError::Unknown(text.to_string_lossy().into_owned()));
+        };
+        Ok(NetnsTarget {
+            path: format!("/proc/{pid}/ns/net").into(),
+            pid: Some(pid),
+            name: None,
+            not_process: None,
+        })
+    }
+
+    /// Runs something with it: in it, on a thread that enters it, or beside it where that is not
+    /// permitted and a process in it shows its tables. To enter takes CAP_SYS_ADMIN.
+    pub fn run<T: Send>(&self, run: impl FnOnce(Host) -> T + Send) -> Result<T, NetnsError> {
+        let namespace = match open(&self.path) {
+            Ok(namespace) => namespace,
+            Err(error) => return self.beside(None, error).map(run),
+        };
+        let told = namespace.metadata().map_err(|error| self.refused(error))?;
+        let identity = (told.dev(), told.ino());
+        if own_identity().is_some_and(|own| own == identity) {
+            return Ok(run(Host::Live));
+        }
+        thread::scope(|scope| {
+            let entered = || match enter(&namespace) {
+                Ok(()) => Ok(run(Host::Live)),
+                Err(error) => self.beside(Some(identity.1), error).map(run),
+            };
+            let thread = thread::Builder::new()
+                .stack_size(STACK_LEN)
+                .spawn_scoped(scope, entered)
+                .map_err(|error| self.refused(error))?;
+            match thread.join() {
+                Ok(ran) => ran,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// What is to be seen of it from here.
+    fn beside(&self, inode: Option<u64>, error: io::Error) -> Result<Host, NetnsError> {
+        let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
+        let tables = match self.pid {
+            _ if !is_refused => None,
+            Some(pid) => NamespaceTables::of(pid).ok(),
+            None => tables_of(inode),
+        };
+        let error = self.refused(error);
+        let Some(tables) = tables.filter(|tables| tables.open("tcp").is_ok()) else {
+            return Err(error);
+        };
+        let is_first = || NamespaceTables::of(1).is_ok_and(|first| first.is_same(&tables));
+        let name = self.name.clone();
+        let name = name.or_else(|| is_first().then(|| FIRST.to_owned()));
+        let refusal = error.to_string();
+        Ok(Host::Beside(Box::new(Beside::new(
+            tables, inode, name, refusal,
+        ))))
+    }
+
+    fn refused(&self, error: io::Error) -> NetnsError {
+        refusal(&self.path, error)
+    }
+}
+
+/// Why the namespace of a file could not be entered.
+pub(super) fn refusal(path: &Path, error: io::Error) -> NetnsError {
+    let place = path.to_string_lossy().into_owned();
+    match error.raw_os_error() {
+        // setns says so of what is none.
+        Some(libc::EINVAL) => NetnsError::Other(place),
+        _ => NetnsError::Refused { place, error },
+    }
+}
+
+/// Opens the file of a namespace; of what is none, nothing is waited for.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(openat(CWD, path, flags, Mode::empty())?.into())
+}
+
+/// Moves this thread into a network namespace.
+pub(super) fn enter(namespace: &File) -> io::Result<()> {
+    let kind = Some(LinkNameSpaceType::Network);
+    Ok(move_into_link_name_space(namespace.as_fd(), kind)?)
+}
+
+/// Device and inode of the namespace that this thread is in.
+pub(super) fn own_identity() -> Option<(u64, u64)> {
+    let own = fs::metadata("/proc/thread-self/ns/net").ok()?;
+    Some((own.dev(), own.ino()))
+}
+
+/// The tables of a namespace by way of any process that tells that it lives there.
+fn tables_of(inode: Option<u64>) -> Option<NamespaceTables> {
+    let namespaces = reachable_namespaces().ok()?.found;
+    let found = namespaces.iter().find(|one| one.inode == inode);
+    found.filter(|_| inode.is_some())?.tables().ok()
+}
+
+/// The process whose namespace a path of `/proc` leads to.
+fn process_of(path: &Path) -> Option<u32> {
+    let inside = path.to_str()?.strip_prefix("/proc/")?;
+    let pid = inside.strip_suffix("/ns/net")?;
+    pid.parse().ok().filter(|_| is_number(pid))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it may be the name of a file.
+fn is_name(text: &OsStr) -> bool {
+    !text.is_empty() && text != "." && text != ".."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn find(text: &str) -> Result<NetnsTarget, NetnsError> {
+        NetnsTarget::find(OsStr::new(text))
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_not_to_be() {
+        for text in ["no-such-netns", "", ".", "..", "4294967295", "99999999999"] {
+            let error = find(text).unwrap_err().to_string();
+            let start = format!("no netns {text:?}: there is neither");
+            assert!(error.starts_with(&start), "{error}");
+        }
+        let gone = find("/run/netns/no-such-netns").unwrap();
+        let error = gone.run(|_| ()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cannot enter netns /run/netns/no-such-netns: not there"
+        );
+    }
+
+    #[test]
+    fn what_is_no_namespace_is_not_entered() {
+        for path in ["/proc/self/ns/pid", "/dev/null", "/proc"] {
+            let error = find(path).unwrap().run(|_| ()).unwrap_err().to_string();
+            assert_eq!(error, format!("{path} is no network namespace"));
+        }
+    }
+
+    #[test]
+    fn a_process_and_its_file_are_the_same() {
+        let own = std::process::id();
+        let by_path = find(&format!("/proc/{own}/ns/net")).unwrap();
+        assert_eq!(by_path, find(&own.to_string()).unwrap());
+        // It takes no rights to stay where one is.
+        let inode = by_path.run(|host| host.netns()).unwrap();
+        assert_eq!(inode, Host::Live.netns());
+    }
+}

@@ -1,0 +1,242 @@
+//! Every network namespace of the machine that can be reached: those that processes live in, and
+//! those that a mount keeps. One that only an open descriptor keeps is not found.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::beside::Beside;
+use super::enter::{enter, open, own_identity, refusal};
+use super::host::Host;
+use super::mounts;
+use super::netns::{NetworkNamespace, names, reachable_namespaces};
+
+/// More threads only wait for each other in the kernel.
+const MOST_THREADS: usize = 8;
+/// Sockets have no room for the numbers of more.
+const MOST_SPACES: usize = u16::MAX as usize;
+/// What each namespace has settings of its own for, below `proc/sys/net`.
+const SETTINGS: [&str; 5] = [
+    "ipv4/ip_local_port_range",
+    "ipv4/ip_local_reserved_ports",
+    "ipv4/tcp_tw_reuse",
+    "ipv4/tcp_tw_reuse_delay",
+    "ipv4/tcp_timestamps",
+];
+
+/// Every network namespace that can be reached, ours first.
+#[derive(Debug)]
+pub struct Everywhere {
+    spaces: Vec<Space>,
+    /// Processes of which the namespace cannot be told, and namespaces beyond what can be counted.
+    pub hidden_processes: u64,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Space {
+    /// Its inode; `None` where that may not be read.
+    pub inode: Option<u64>,
+    /// `host` or what `ip netns` calls it.
+    pub name: Option<String>,
+    way: Way,
+    /// The texts of [`SETTINGS`], once somebody was there.
+    settings: OnceLock<Vec<Option<Vec<u8>>>>,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// By a process.
+    Process(NetworkNamespace),
+    /// By a mount.
+    Mount(PathBuf),
+}
+
+impl Everywhere {
+    /// Looks for them: ours, the others in the order of their first processes, then those without
+    /// a process in the order of their paths.
+    pub fn find() -> io::Result<Everywhere> {
+        let mut reachable = reachable_namespaces()?;
+        reachable.found.sort_by_key(|namespace| !namespace.is_own);
+        let inodes: Vec<u64> = reachable.found.iter().flat_map(|one| one.inode).collect();
+        let names = names();
+        let pinned = pinned()
+            .into_iter()
+            .filter(|(_, (_, inode))| !inodes.contains(inode));
+        let pinned = pinned.map(|(path, identity)| Space {
+            inode: Some(identity.1),
+            name: names.get(&identity).cloned(),
+            way: Way::Mount(path),
+            settings: OnceLock::new(),
+        });
+        let mut spaces: Vec<Space> = reachable.found.into_iter().map(Space::of).collect();
+        spaces.extend(pinned);
+        let beyond = spaces.len().saturating_sub(MOST_SPACES);
+        spaces.truncate(MOST_SPACES);
+        Ok(Everywhere {
+            spaces,
+            hidden_processes: reachable.hidden_processes + beyond as u64,
+        })
+    }
+
+    /// The namespaces. Their places here are the numbers that sockets have of them.
+    pub fn spaces(&self) -> &[Space] {
+        &self.spaces
+    }
+
+    /// Calls `work` for each namespace, in order but several at once, on threads that have entered
+    /// it, until it returns `false`; and `meanwhile` here. An error when there is no thread to be
+    /// had.
+    pub fn visit_all<T>(
+        &self,
+        work: impl Fn(usize, io::Result<Host>) -> bool + Sync,
+        meanwhile: impl FnOnce() -> T,
+    ) -> io::Result<T> {
+        let next = AtomicUsize::new(0);
+        let run = || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(space) = self.spaces.get(number) else {
+                    return;
+                };
+                if !work(number, space.visit()) {
+                    return next.store(self.spaces.len(), Ordering::Relaxed);
+                }
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            thread::Builder::new().spawn_scoped(scope, run)?;
+            for _ in 1..threads.min(MOST_THREADS).min(self.spaces.len()) {
+                // Where no more can be made, the first one takes longer.
+                let _ = thread::Builder::new().spawn_scoped(scope, run);
+            }
+            Ok(meanwhile())
+        })
+    }
+
+    /// Calls `look` on a thread that has entered a namespace; `None` where nobody can.
+    pub(super) fn at<T: Send>(
+        &self,
+        netns: u16,
+        look: impl FnOnce(&Host) -> T + Send,
+    ) -> Option<T> {
+        let space = self.spaces.get(usize::from(netns))?;
+        let visit = || space.visit().ok().map(|host| look(&host));
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, visit).ok()?;
+            thread.join().ok()?
+        })
+    }
+
+    /// Reads a setting of the network as it is in a namespace.
+    pub(super) fn read_setting(&self, netns: u16, name: &str) -> io::Result<Vec<u8>> {
+        let setting = name.strip_prefix("proc/sys/net/");
+        let place = SETTINGS.iter().position(|known| Some(*known) == setting);
+        let (Some(place), Some(space)) = (place, self.spaces.get(usize::from(netns))) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        if space.settings.get().is_none() {
+            self.at(netns, |_| ());
+        }
+        match space.settings.get().and_then(|texts| texts.get(place)) {
+            Some(Some(text)) => Ok(text.clone()),
+            Some(None) => Err(io::ErrorKind::NotFound.into()),
+            None => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+}
+
+impl Space {
+    fn of(namespace: NetworkNamespace) -> Space {
+        Space {
+            inode: namespace.inode,
+            name: namespace.name.clone(),
+            way: Way::Process(namespace),
+            settings: OnceLock::new(),
+        }
+    }
+
+    /// A process that lives in it.
+    pub fn process(&self) -> Option<u32> {
+        match &self.way {
+            Way::Process(namespace) => Some(namespace.pid),
+            Way::Mount(_) => None,
+        }
+    }
+
+    /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
+    fn visit(&self) -> io::Result<Host> {
+        let path = match &self.way {
+            Way::Process(namespace) => format!("/proc/{}/ns/net", namespace.pid).into(),
+            Way::Mount(path) => path.clone(),
+        };
+        let entered = self.move_into(&path);
+        match (entered, &self.way) {
+            (Ok(()), _) => {
+                self.settings.get_or_init(read_settings);
+                Ok(Host::Live)
+            }
+            (Err(error), Way::Process(namespace))
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Ok(Host::Beside(Box::new(Beside::new(
+                    namespace.tables()?,
+                    self.inode,
+                    self.name.clone(),
+                    refusal(&path, error).to_string(),
+                ))))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn move_into(&self, path: &Path) -> io::Result<()> {
+        // It takes no rights to stay where one is.
+        if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
+            return Ok(());
+        }
+        let namespace = open(path)?;
+        // The number of the process may mean another by now.
+        if Some(namespace.metadata()?.ino()) != self.inode {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        enter(&namespace)
+    }
+}
+
+fn read_settings() -> Vec<Option<Vec<u8>>> {
+    let read = |name| Host::Live.read(&format!("proc/sys/net/{name}")).ok();
+    SETTINGS.map(read).into()
+}
+
+/// The namespaces that a mount keeps, in the order of their paths: those of `ip netns`, and those
+/// of container engines.
+fn pinned() -> Vec<(PathBuf, (u64, u64))> {
+    let mountinfo = mounts::read().unwrap_or_default();
+    let is_network =
+        |mount: &mounts::Mount<'_>| mount.kind == b"nsfs" && mount.root.starts_with(b"net:[");
+    let found = mounts::mounts(&mountinfo).filter(is_network);
+    let mut found: Vec<(PathBuf, (u64, u64))> = found
+        .filter_map(|mount| {
+            let told = fs::metadata(&mount.point).ok()?;
+            Some((mount.point, (told.dev(), told.ino())))
+        })
+        .collect();
+    // The shortest path to each: /run/netns may be mounted more than once.
+    found.sort_by(|(one, _), (other, _)| {
+        let key = |path: &PathBuf| (path.as_os_str().len(), path.clone());
+        key(one).cmp(&key(other))
+    });
+    let mut seen = Vec::new();
+    found.retain(|(_, identity)| {
+        let is_new = !seen.contains(identity);
+        seen.push(*identity);
+        is_new
+    });
+    found
+}

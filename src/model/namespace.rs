@@ -1,0 +1,79 @@
+//! What a network namespace is called.
+
+use std::borrow::Cow;
+
+/// Length of a container's id, in hexadecimal digits.
+const ID_LEN: usize = 64;
+/// As many of them do, and are shown by container tools.
+const SHORT_ID_LEN: usize = 12;
+
+/// A network namespace, by its number and by what people call it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its inode, the number in `net:[4026531840]`; `None` where that may not be read.
+    pub inode: Option<u64>,
+    /// `host` for that of the first process, else what `ip netns` calls it; `None` when it has
+    /// neither or that cannot be told.
+    pub name: Option<String>,
+    /// The container whose processes live in it, by id or name.
+    pub container: Option<Vec<u8>>,
+    /// A process that lives in it, where one is known.
+    pub pid: Option<u32>,
+}
+
+impl Namespace {
+    /// Its name, else its container, of which an id is cut as container tools cut it. One of
+    /// which not even the inode may be read goes by a process: `pid:812`.
+    pub fn name(&self) -> Option<Cow<'_, [u8]>> {
+        let name = self.name.as_deref().map(str::as_bytes);
+        let name = name.or_else(|| self.container.as_deref().map(short));
+        match (name, self.inode, self.pid) {
+            (Some(name), ..) => Some(Cow::Borrowed(name)),
+            (None, None, Some(pid)) => Some(Cow::Owned(format!("pid:{pid}").into_bytes())),
+            (None, ..) => None,
+        }
+    }
+
+    /// What it is called in a column: its name, or its inode.
+    pub fn label(&self) -> Cow<'_, [u8]> {
+        let inode = || self.inode.map(|inode| inode.to_string().into_bytes());
+        let name = self.name().or_else(|| inode().map(Cow::Owned));
+        name.unwrap_or(Cow::Borrowed(b"?"))
+    }
+}
+
+/// The beginning of an id; a name as it is.
+fn short(container: &[u8]) -> &[u8] {
+    let is_id = container.len() == ID_LEN && container.iter().all(u8::is_ascii_hexdigit);
+    if is_id {
+        &container[..SHORT_ID_LEN]
+    } else {
+        container
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: Option<&str>, container: Option<&str>, inode: Option<u64>, label: &str) {
+        let namespace = Namespace {
+            inode,
+            name: name.map(str::to_owned),
+            container: container.map(|container| container.into()),
+            pid: Some(812),
+        };
+        assert_eq!(namespace.label(), label.as_bytes());
+    }
+
+    #[test]
+    fn the_best_name_is_shown() {
+        let id = "0a".repeat(32);
+        check(Some("blue"), Some(&id), Some(7), "blue");
+        check(None, Some(&id), Some(7), "0a0a0a0a0a0a");
+        check(None, Some("web"), Some(7), "web");
+        check(None, None, Some(7), "7");
+        check(None, None, None, "pid:812");
+    }
+}

@@ -1,0 +1,52 @@
+//! Network namespaces that were not seen.
+
+use std::fmt;
+
+/// Why network namespaces were not seen, or not wholly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnseenNamespaces {
+    /// They may not be entered; `/proc/PID/net` was read instead, which tells less.
+    Beside {
+        /// Whether bound TCP sockets were asked for, which are not told there.
+        bound: bool,
+    },
+    /// They could not be read at all, for this reason.
+    Unread(String),
+    /// Nobody tells which those of some processes are.
+    OfProcesses,
+}
+
+impl UnseenNamespaces {
+    /// The reason in JSON.
+    pub(super) fn name(&self) -> String {
+        match self {
+            UnseenNamespaces::Beside { .. } => "permission".to_owned(),
+            UnseenNamespaces::Unread(reason) => reason.clone(),
+            UnseenNamespaces::OfProcesses => "hidden".to_owned(),
+        }
+    }
+
+    /// The gap in words.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
+        let namespaces = match count {
+            1 => "1 network namespace".to_owned(),
+            _ => format!("{count} network namespaces"),
+        };
+        match self {
+            UnseenNamespaces::Beside { bound } => {
+                let lost = if *bound { "bound sockets, " } else { "" };
+                write!(
+                    f,
+                    "{namespaces} may not be entered (needs CAP_SYS_ADMIN) and show only \
+                     /proc/PID/net: {lost}v6only, devices, listen limits and port ranges are not \
+                     told there"
+                )
+            }
+            UnseenNamespaces::Unread(reason) => write!(f, "{namespaces} cannot be read: {reason}"),
+            UnseenNamespaces::OfProcesses => write!(
+                f,
+                "the network namespaces of {count} processes cannot be told (run as root)"
+            ),
+        }
+    }
+}

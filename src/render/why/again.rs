@@ -1,0 +1,58 @@
+//! The same question, asked by root.
+
+use super::case::{Case, endpoint};
+use super::shell;
+use crate::analyze::why::Operation;
+use crate::model::Endpoint;
+
+/// The command that asks again as root, for the same user. `None` where its interface has a name
+/// that not every shell can be given.
+pub(super) fn again(case: &Case<'_>) -> Option<String> {
+    let query = case.query();
+    let protocol = query.protocol;
+    let mut command = "sudo portstat why".to_owned();
+    match query.operation {
+        Operation::Bind => {
+            let target = endpoint(&Endpoint {
+                addr: query.addr?,
+                port: query.port,
+            });
+            command += &format!(" {}", word(&format!("{target}/{protocol}")));
+        }
+        Operation::Connect {
+            destination,
+            binds_first,
+        } => {
+            let source = match (query.addr, query.port) {
+                (Some(addr), 0) if !binds_first => format!(" {addr}"),
+                (Some(addr), port) => format!(" {}", word(&endpoint(&Endpoint { addr, port }))),
+                (None, 0) if !binds_first => String::new(),
+                (None, port) => format!(" {port}"),
+            };
+            let destination = endpoint(&destination);
+            let destination = word(&format!("{destination}/{protocol}"));
+            command += &format!("{source} --connect {destination}");
+        }
+    }
+    let v6only = query.v6only && query.addr.is_some_and(|addr| addr.is_ipv6());
+    for (flag, is_set) in [
+        (" --reuseaddr", query.reuse_address),
+        (" --reuseport", query.reuse_port),
+        (" --v6only", v6only),
+        (" --free-bind", query.free_bind),
+    ] {
+        command += if is_set { flag } else { "" };
+    }
+    if let Some(device) = &case.report.device {
+        command += &format!(" --dev={}", shell::portable(device.as_bytes())?);
+    }
+    if query.user.uid != 0 {
+        command += &format!(" --user {}", query.user.uid);
+    }
+    Some(command)
+}
+
+/// Brackets are a pattern of file names, and to some shells an error where no file is called so.
+fn word(text: &str) -> String {
+    shell::word(text.as_bytes())
+}

@@ -1,0 +1,70 @@
+//! The same port where it is in nobody's way, and containers behind it, in words.
+
+use super::case::{listed, local, subject};
+use super::{Elsewhere, Place, WhyReport, published};
+use crate::model::{InetRow, Protocol, State};
+use crate::render::escape;
+
+/// Other sockets named in a note.
+const MOST_NAMED: usize = 3;
+
+/// The same port where it is in nobody's way, and containers behind it.
+pub(super) fn surroundings(report: &WhyReport<'_>) -> Vec<String> {
+    let mut texts = published::told(report);
+    let others = |place: Place<'_>| {
+        let rows = report.elsewhere.iter();
+        let rows = rows.filter(|one| one.place == place);
+        rows.map(|one| &one.row).collect::<Vec<_>>()
+    };
+    let mut told = Vec::new();
+    for Elsewhere { place, .. } in &report.elsewhere {
+        if told.contains(place) {
+            continue;
+        }
+        told.push(*place);
+        texts.push(elsewhere(*place, &others(*place)));
+    }
+    texts
+}
+
+fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
+    let mut names: Vec<String> = rows.iter().take(MOST_NAMED).map(|row| has(row)).collect();
+    if let Some(more @ 1..) = rows.len().checked_sub(MOST_NAMED) {
+        names.push(format!("{more} more"));
+    }
+    let names = listed(&names);
+    let first = rows.first();
+    let port = first.map_or(0, |row| row.ends.local.port);
+    match place {
+        Place::OtherProtocol => {
+            let protocol = first.map(|row| row.socket.protocol.name().to_uppercase());
+            let protocol = protocol.unwrap_or_default();
+            format!("{protocol} {port} is another port, and in nobody's way: {names}")
+        }
+        Place::Namespace { name, pid } => {
+            let which = match name {
+                Some(name) => escape::terminal(name.as_bytes()),
+                None => format!("of process {pid}"),
+            };
+            format!("in the network namespace {which}, which is in nobody's way: {names}")
+        }
+    }
+}
+
+/// `nginx[3] listens on 0.0.0.0:8080`.
+fn has(row: &InetRow<'_>) -> String {
+    let mut owners: Vec<_> = row.owners.iter().collect();
+    owners.dedup_by_key(|owner| owner.holder.pid);
+    let who = subject(row, &owners[..owners.len().min(1)]);
+    let at = local(row);
+    match (row.socket.protocol, row.socket.state) {
+        (Protocol::Tcp, State::Listen) => format!("{} on {at}", who.does("listens", "listen")),
+        (Protocol::Tcp, State::BoundInactive) => {
+            format!("{} bound to {at}", who.does("is", "are"))
+        }
+        (_, state) if !row.ends.peer.is_none() => {
+            format!("{} {at} in {}", who.does("has", "have"), state.name())
+        }
+        _ => format!("{} {at}", who.does("has", "have")),
+    }
+}

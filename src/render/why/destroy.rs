@@ -1,0 +1,116 @@
+//! The command that destroys sockets: those that are in the way, and no other on the port.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use super::case::{Case, endpoint};
+use crate::model::{Endpoint, InetRow, Protocol, State};
+
+/// Connections that a command names one by one.
+const MOST_CONNECTIONS: usize = 3;
+/// Addresses that it names, where they are more; a command with hundreds nobody reads.
+const MOST_ADDRESSES: usize = 8;
+
+/// `ss -K` of what is in the way; `None` where no filter of a readable length means that alone.
+pub(super) fn destroying(case: &Case<'_>) -> Option<String> {
+    let rows: Vec<&InetRow<'_>> = case.rows().collect();
+    let first = rows.first()?;
+    let protocol = match first.socket.protocol {
+        Protocol::Tcp => 't',
+        _ => 'u',
+    };
+    let states: BTreeSet<State> = rows.iter().map(|row| row.socket.state).collect();
+    let words: Vec<&str> = { states.iter() }
+        .map(|state| state_word(*state))
+        .collect::<Option<_>>()?;
+    let filter = if rows.len() <= MOST_CONNECTIONS {
+        of_connections(&rows)
+    } else {
+        of_addresses(&rows)?
+    };
+    let ours: HashSet<usize> = case.sockets().collect();
+    let others = case.report.sockets.iter().enumerate();
+    let mut others = others.filter(|(index, _)| !ours.contains(index));
+    if others.any(|(_, row)| states.contains(&row.socket.state) && filter.finds(row)) {
+        return None;
+    }
+    let words = words.join(" state ");
+    Some(format!("ss -{protocol}K state {words} '{}'", filter.text))
+}
+
+/// What of ss finds sockets.
+struct Filter {
+    text: String,
+    /// Local ends and peers; without a peer whatever it is.
+    ends: HashSet<(IpAddr, Option<(IpAddr, u16)>)>,
+}
+
+impl Filter {
+    /// Whether it finds a socket on the port.
+    fn finds(&self, row: &InetRow<'_>) -> bool {
+        let (local, peer) = ends(row);
+        self.ends.contains(&(local, None)) || self.ends.contains(&(local, Some(peer)))
+    }
+}
+
+/// The ends of a connection. To ss an IPv4 address is also that of the IPv6 socket that speaks IPv4
+/// from there.
+fn ends(row: &InetRow<'_>) -> (IpAddr, (IpAddr, u16)) {
+    let (local, peer) = (&row.ends.local, &row.ends.peer);
+    let peer = (peer.addr.to_canonical(), peer.port);
+    (local.addr.to_canonical(), peer)
+}
+
+fn of_connections(rows: &[&InetRow<'_>]) -> Filter {
+    let each = rows.iter().map(|row| {
+        let (local, peer) = (&row.ends.local, &row.ends.peer);
+        format!("src {} dst {}", endpoint(local), endpoint(peer))
+    });
+    let each: Vec<String> = each.collect();
+    let named = rows.iter().map(|row| ends(row));
+    Filter {
+        text: match &each[..] {
+            [one] => one.clone(),
+            several => format!("( {} )", several.join(" ) or ( ")),
+        },
+        ends: named.map(|(local, peer)| (local, Some(peer))).collect(),
+    }
+}
+
+fn of_addresses(rows: &[&InetRow<'_>]) -> Option<Filter> {
+    let port = rows.first()?.ends.local.port;
+    let addrs: BTreeSet<IpAddr> = rows.iter().map(|row| ends(row).0).collect();
+    if addrs.len() > MOST_ADDRESSES || addrs.iter().any(IpAddr::is_unspecified) {
+        return None;
+    }
+    let each = addrs.iter().map(|&addr| {
+        let end = Endpoint { addr, port };
+        format!("src {}", endpoint(&end))
+    });
+    let each: Vec<String> = each.collect();
+    Some(Filter {
+        text: match &each[..] {
+            [one] => one.clone(),
+            several => format!("( {} )", several.join(" or ")),
+        },
+        ends: addrs.into_iter().map(|addr| (addr, None)).collect(),
+    })
+}
+
+/// A state as ss's filters have it; `None` of servers, which nobody should destroy, and of states
+/// that ss does not know.
+fn state_word(state: State) -> Option<&'static str> {
+    Some(match state {
+        State::Established => "established",
+        State::SynSent => "syn-sent",
+        State::SynRecv => "syn-recv",
+        State::FinWait1 => "fin-wait-1",
+        State::FinWait2 => "fin-wait-2",
+        State::TimeWait => "time-wait",
+        State::Close => "unconnected",
+        State::CloseWait => "close-wait",
+        State::LastAck => "last-ack",
+        State::Closing => "closing",
+        _ => return None,
+    })
+}

@@ -1,0 +1,142 @@
+//! What to do, in words and with the command that does it. A command is whole: what the reader has
+//! to fill in stands in the words.
+
+use super::case::{Case, mark};
+use super::causes::{seconds, user};
+use super::destroy::destroying;
+use super::machine;
+use super::stop::stop;
+use crate::analyze::why::Fix;
+use crate::model::State;
+
+/// What to do, and the command for it.
+pub(super) type Advice = (String, Option<String>);
+
+/// Words without a command.
+pub(super) fn plain(text: &str) -> Vec<Advice> {
+    vec![(text.to_owned(), None)]
+}
+
+/// A single step.
+pub(super) fn one(text: &str, command: String) -> Vec<Advice> {
+    vec![(text.to_owned(), Some(command))]
+}
+
+/// Everything that helps against what is in the way, the safest first.
+pub(super) fn advice(case: &Case<'_>) -> Vec<Advice> {
+    let mut advice: Vec<Advice> = Vec::new();
+    let mut seen: Vec<&Fix> = Vec::new();
+    for fix in case.blockers.iter().flat_map(|blocker| &blocker.fixes) {
+        if case.overview.allows(fix) && !seen.contains(&fix) {
+            seen.push(fix);
+            advice.extend(words(fix, case));
+        }
+    }
+    advice
+}
+
+/// One of them; several steps where there are several ways.
+fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
+    match fix {
+        Fix::StopOwner => stop(case),
+        Fix::AnotherAddress => machine::another_address(case),
+        Fix::V6Only => machine::v6only(case),
+        Fix::ReuseAddress => plain(
+            "set SO_REUSEADDR on the new socket before it binds: the old one has it, so that helps",
+        ),
+        Fix::ReuseAddressPerhaps => plain(
+            "set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it \
+             too, which could not be read",
+        ),
+        Fix::Wait => plain(&wait(case)),
+        Fix::Destroy => destroy(case),
+        Fix::ReservePort => machine::reserve(case),
+        Fix::CloseConnection => close(case),
+        Fix::SpecificAddress => {
+            plain("bind a specific IPv4 address: only the wildcard 0.0.0.0 is in conflict")
+        }
+        Fix::CloseOnExec => plain(
+            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that children do \
+             not inherit them",
+        ),
+        Fix::CloseInFlight => plain(
+            "close the unix socket in which the descriptor waits (end whoever should receive it), \
+             or remove the kernel's device or service",
+        ),
+        Fix::SameUser => plain(&format!(
+            "run as {}, and set SO_REUSEPORT as the others do",
+            user(case.first_row())
+        )),
+        Fix::AddAddress => machine::add_address(case),
+        Fix::NonlocalBind => machine::nonlocal_bind(case),
+        Fix::WaitForDad => plain(
+            "wait until duplicate address detection is over, a second or two, or set IP_FREEBIND",
+        ),
+        Fix::EnableIpv6 => machine::enable_ipv6(case),
+        Fix::AllowLowPort => machine::low_port(case),
+        Fix::AnotherSourcePort => plain("leave the source port to the kernel, or take another one"),
+        Fix::SeeEphemeral => machine::see_pool(case),
+        Fix::BindNoPort => plain(
+            "set IP_BIND_ADDRESS_NO_PORT before bind() of port 0, so that connect draws the port",
+        ),
+        Fix::NameDevice => plain("name the interface: [ADDRESS%INTERFACE]:PORT, or --dev"),
+        Fix::OneHost => plain("connect to the address of one host: TCP connects to no more"),
+        Fix::AllowBroadcast => plain(
+            "set SO_BROADCAST on the new socket before it connects, if every host of that network \
+             is meant",
+        ),
+        Fix::AddRoute => machine::add_route(case),
+    }
+}
+
+/// Only of TIME-WAIT it is known when it goes: FIN-WAIT-2 becomes that when the peer closes after
+/// all.
+fn wait(case: &Case<'_>) -> String {
+    let last = case
+        .blockers
+        .iter()
+        .filter_map(|blocker| blocker.frees_in)
+        .max();
+    let others = match case.overview.goes {
+        true => "",
+        false => ", but what else is in the way does not",
+    };
+    let is_promised = case.rows().all(|row| row.socket.state == State::TimeWait);
+    match last {
+        Some(time) if is_promised => format!("wait {}: it goes by itself{others}", seconds(time)),
+        Some(time) => format!(
+            "wait {}: it goes by itself{others}; what becomes TIME-WAIT until then takes 60 s more",
+            seconds(time)
+        ),
+        None => format!("wait: it goes by itself{others}, though nobody can tell when"),
+    }
+}
+
+/// Destroys what is in the way and nothing else.
+fn destroy(case: &Case<'_>) -> Vec<Advice> {
+    let text = match case.rows().count() {
+        1 => "destroy it".to_owned(),
+        count => format!("destroy all {count}"),
+    };
+    vec![by_ss(text, case)]
+}
+
+/// Ends connections: by their processes, or by themselves.
+fn close(case: &Case<'_>) -> Vec<Advice> {
+    let text = match case.rows().count() {
+        1 => "close the connection",
+        _ => "close the connections",
+    };
+    let who = match &case.roots()[..] {
+        [one] => format!(", or end {}", mark(*one)),
+        _ => String::new(),
+    };
+    vec![by_ss(format!("{text}{who}"), case)]
+}
+
+fn by_ss(text: String, case: &Case<'_>) -> Advice {
+    match destroying(case) {
+        Some(command) => (text, Some(command)),
+        None => (text + " (no filter of ss -K means these alone)", None),
+    }
+}

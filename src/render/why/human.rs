@@ -1,0 +1,288 @@
+//! The answer for people. The verdict is in the first line; then come the evidence and what to do.
+
+use std::collections::HashSet;
+
+use super::case::{Case, asked};
+use super::evidence::evidence;
+use super::{PortContext, WhyReport, around, causes, fixes, words};
+use crate::analyze::Severity;
+use crate::analyze::why::{Answer, Blocker, Operation, Outcome};
+use crate::model::{PortClass, Protocol};
+use crate::render::escape;
+use crate::render::page::Page;
+use crate::render::paint::Paint;
+
+/// Listeners named in the last line.
+const MOST_LISTENERS: usize = 3;
+
+/// Appends the answer, for a terminal of so many columns.
+pub fn human(out: &mut Vec<u8>, report: &WhyReport<'_>, paint: Paint, width: Option<u16>) {
+    let sections = sections(report);
+    for (index, section) in sections.iter().enumerate() {
+        if index > 0 {
+            out.push(b'\n');
+        }
+        let rest = match index {
+            0 => &sections[1..],
+            _ => &[],
+        };
+        first_line(out, report, section, rest, paint, width);
+        if index == 0 || section.answer.outcome != Outcome::Free {
+            let mut page = Page::new(out, width);
+            body(&mut page, section, paint);
+        }
+    }
+    let mut page = Page::new(out, width);
+    remarks(&mut page, report);
+    if let Some(port) = &report.port {
+        page.line("");
+        page.words(0, &context(report, port), 2);
+    }
+}
+
+/// An answer, and others that say the same.
+struct Section<'r> {
+    answer: &'r Answer,
+    alike: Vec<&'r Answer>,
+    cases: Vec<Case<'r>>,
+}
+
+/// The answers, the bad news first; those with the same in the way are told as one.
+fn sections<'r>(report: &'r WhyReport<'r>) -> Vec<Section<'r>> {
+    let mut sections: Vec<Section<'r>> = Vec::new();
+    for (answer, _) in &report.answers {
+        match sections.iter_mut().find(|one| is_alike(one.answer, answer)) {
+            Some(section) => section.alike.push(answer),
+            None => sections.push(Section {
+                answer,
+                alike: Vec::new(),
+                cases: Case::all(report, answer),
+            }),
+        }
+    }
+    sections.sort_by_key(|section| match section.answer.outcome {
+        Outcome::Blocked => 0,
+        Outcome::Unknown => 1,
+        Outcome::Free => 2,
+    });
+    sections
+}
+
+fn is_alike(one: &Answer, other: &Answer) -> bool {
+    // A socket is in the way of both wildcards for other causes.
+    let key = |blocker: &Blocker| match blocker.socket {
+        Some(socket) => (Some(socket), None),
+        None => (None, Some(blocker.cause)),
+    };
+    let keys = |answer: &Answer| answer.blockers.iter().map(key).collect::<Vec<_>>();
+    one.outcome == other.outcome && one.errno == other.errno && keys(one) == keys(other)
+}
+
+/// The verdict, with that of others in a few words.
+fn first_line(
+    out: &mut Vec<u8>,
+    report: &WhyReport<'_>,
+    section: &Section<'_>,
+    rest: &[Section<'_>],
+    paint: Paint,
+    width: Option<u16>,
+) {
+    let answer = section.answer;
+    let verdict = words::verdict(report, answer);
+    let severity = match answer.outcome {
+        Outcome::Free => Severity::Ok,
+        Outcome::Blocked => Severity::Critical,
+        Outcome::Unknown => Severity::Warning,
+    };
+    paint.severe(out, severity, &verdict);
+    let mut text = match (answer.outcome, section.cases.first()) {
+        (Outcome::Blocked, Some(first)) => format!(": {}", causes::headline(first)),
+        (Outcome::Unknown, _) => match answer.assumptions.first() {
+            Some(first) => format!(": {}", words::assumption(report, *first)),
+            None => String::new(),
+        },
+        _ => String::new(),
+    };
+    if section.cases.len() > 1 {
+        text += " (and more is in the way)";
+    }
+    for other in &section.alike {
+        text += &format!("; so is {}", asked(report.machine, &other.query));
+    }
+    for other in rest {
+        let others = other.alike.iter().copied();
+        for answer in [other.answer].into_iter().chain(others) {
+            text += &format!("; {}", words::verdict(report, answer));
+        }
+    }
+    Page::new(out, width).words(verdict.len(), &text, 2);
+}
+
+fn body(page: &mut Page<'_>, section: &Section<'_>, paint: Paint) {
+    for (index, case) in section.cases.iter().enumerate() {
+        page.line("");
+        let reason = causes::reason(case);
+        let mut text = match index {
+            0 => consequences(section.answer),
+            _ => format!("Also in the way: {}.", causes::headline(case)),
+        };
+        if !reason.is_empty() {
+            text = format!("{text} {reason}");
+        }
+        page.words(0, text.trim_start(), 0);
+        evidence(page, case);
+        what_to_do(page, case, paint);
+    }
+    if section.cases.is_empty() && section.answer.outcome == Outcome::Blocked {
+        page.words(0, &consequences(section.answer), 0);
+    }
+    if let Operation::Connect { destination, .. } = section.answer.query.operation
+        && section.answer.outcome == Outcome::Free
+    {
+        page.line("");
+        let text = format!(
+            "A local port is to be had. Whether {} answers is another question.",
+            destination.addr
+        );
+        page.words(0, &text, 0);
+    }
+}
+
+/// What the kernel will say, and whether SO_REUSEADDR changes that.
+fn consequences(answer: &Answer) -> String {
+    let Some(errno) = answer.errno else {
+        return String::new();
+    };
+    let what = match answer.query.operation {
+        Operation::Bind => "bind",
+        Operation::Connect { .. } => "connect",
+    };
+    let mut text = format!("{what} fails with {}", errno.name());
+    match answer.with_reuse_address {
+        Some(Outcome::Free) => text += "; with SO_REUSEADDR it would succeed",
+        Some(Outcome::Blocked) => text += ", with SO_REUSEADDR too",
+        Some(Outcome::Unknown) | None => {}
+    }
+    text.push('.');
+    text
+}
+
+fn what_to_do(page: &mut Page<'_>, case: &Case<'_>, paint: Paint) {
+    let advice = fixes::advice(case);
+    if advice.is_empty() {
+        return;
+    }
+    page.line("");
+    paint.heading(page.out, "what to do:");
+    page.line("");
+    for (number, (text, command)) in (1..).zip(&advice) {
+        let number = format!("  {number}. ");
+        page.out.extend_from_slice(number.as_bytes());
+        page.words(number.len(), text, number.len());
+        if let Some(command) = command {
+            page.line(&format!("       {command}"));
+        }
+    }
+}
+
+/// What was assumed, what is worth knowing, what the kernel said: each once.
+fn remarks(page: &mut Page<'_>, report: &WhyReport<'_>) {
+    let mut told: Vec<String> = Vec::new();
+    let mut tell = |page: &mut Page<'_>, text: String| {
+        if !told.contains(&text) {
+            if told.is_empty() {
+                page.line("");
+            }
+            page.words(0, &text, 2);
+            told.push(text);
+        }
+    };
+    for (answer, probe) in &report.answers {
+        for assumption in &answer.assumptions {
+            let text = words::assumption(report, *assumption);
+            tell(page, format!("assumed: {text}"));
+        }
+        if let Some(probe) = probe {
+            let text = words::probe(answer, probe);
+            tell(
+                page,
+                format!("probe of {}: {text}", asked(report.machine, &answer.query)),
+            );
+        }
+    }
+    let notes = report.answers.iter().flat_map(|(answer, _)| &answer.notes);
+    for note in notes {
+        tell(page, format!("note: {}", words::note(report, note)));
+    }
+    for text in around::surroundings(report) {
+        tell(page, format!("note: {text}"));
+    }
+}
+
+/// What the port is, and who listens on it.
+fn context(report: &WhyReport<'_>, port: &PortContext<'_>) -> String {
+    let mut text = format!("{}/{}", port.port, port.protocol);
+    match (port.service, port.description) {
+        (Some(name), Some(what)) => {
+            text += &format!(" is {} ({what})", escape::terminal(name.as_bytes()));
+        }
+        (Some(name), None) => text += &format!(" is {}", escape::terminal(name.as_bytes())),
+        (None, Some(what)) => text += &format!(" is known for: {what}"),
+        (None, None) => text += " has no name",
+    }
+    text += &format!("; {} port", class(port.port));
+    if !port.is_own {
+        return text;
+    }
+    if let Some(range) = port.range {
+        let (first, last) = (range.first(), range.last());
+        let inside = if range.contains(port.port) {
+            "in"
+        } else {
+            "outside"
+        };
+        text += &format!(", {inside} the ephemeral range {first}-{last}");
+    }
+    if port.reserved {
+        text += ", reserved";
+    }
+    text + &listeners(report, port)
+}
+
+fn class(port: u16) -> &'static str {
+    match PortClass::of(port) {
+        PortClass::System => "a system",
+        PortClass::Registered => "a registered",
+        PortClass::Dynamic => "a dynamic",
+    }
+}
+
+fn listeners(report: &WhyReport<'_>, port: &PortContext<'_>) -> String {
+    let mut known = HashSet::new();
+    let mut names: Vec<String> = Vec::new();
+    for (index, row) in report.sockets.iter().enumerate() {
+        if row.socket.is_listening() && row.ends.local.port == port.port {
+            let name = format!("{} on {}", report.subject(index).text, row.ends.local.addr);
+            if known.insert(name.clone()) {
+                names.push(name);
+            }
+        }
+    }
+    if names.is_empty() {
+        return match port.protocol {
+            Protocol::Tcp => "; nobody listens on it".to_owned(),
+            _ => "; nobody has it".to_owned(),
+        };
+    }
+    let more = names.len().saturating_sub(MOST_LISTENERS);
+    names.truncate(MOST_LISTENERS);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = match port.protocol {
+        Protocol::Tcp => "listening",
+        _ => "in use by",
+    };
+    format!("; {what}: {}{more}", names.join(", "))
+}

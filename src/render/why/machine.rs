@@ -1,0 +1,152 @@
+//! What to change about the machine, or about the question.
+
+use std::net::IpAddr;
+
+use super::case::{Case, endpoint};
+use super::fixes::{Advice, one, plain};
+use super::shell;
+use crate::analyze::why::{Ipv6, Operation};
+use crate::model::Protocol;
+use crate::render::ephemeral::reserving;
+
+/// Gives an interface the address.
+pub(super) fn add_address(case: &Case<'_>) -> Vec<Advice> {
+    let text = "give an interface the address";
+    let Some(addr) = asked(case) else {
+        return plain(text);
+    };
+    let command = |device: &str| format!("ip addr add {} dev {device}", alone(addr));
+    match &case.report.device {
+        // Every machine has this one, and bind asks no more.
+        None => one(
+            &format!("{text}; lo does for bind, that of the network for who is to reach it"),
+            command("lo"),
+        ),
+        Some(device) => vec![(
+            text.to_owned(),
+            shell::portable(device.as_bytes()).map(|device| command(&device)),
+        )],
+    }
+}
+
+pub(super) fn nonlocal_bind(case: &Case<'_>) -> Vec<Advice> {
+    let family = match asked(case) {
+        Some(IpAddr::V6(_)) => "ipv6",
+        Some(IpAddr::V4(_)) | None => "ipv4",
+    };
+    let mut advice = plain("set IP_FREEBIND on the new socket, which may then bind it");
+    advice.extend(one(
+        "let every program bind addresses that are not there",
+        format!("sysctl -w net.{family}.ip_nonlocal_bind=1"),
+    ));
+    advice
+}
+
+pub(super) fn enable_ipv6(case: &Case<'_>) -> Vec<Advice> {
+    match case.report.machine.ipv6 {
+        Ipv6::Absent => plain("use IPv4, or a kernel with IPv6"),
+        Ipv6::Disabled | Ipv6::On => one(
+            "turn IPv6 on",
+            "sysctl -w net.ipv6.conf.all.disable_ipv6=0".to_owned(),
+        ),
+    }
+}
+
+pub(super) fn add_route(case: &Case<'_>) -> Vec<Advice> {
+    match case.query().operation {
+        Operation::Connect { destination, .. } => plain(&format!(
+            "add a route: ip route add {} via GATEWAY",
+            alone(destination.addr.to_canonical())
+        )),
+        Operation::Bind => plain("add a route"),
+    }
+}
+
+pub(super) fn low_port(case: &Case<'_>) -> Vec<Advice> {
+    let port = case.query().port;
+    let mut advice = plain(
+        "give the program CAP_NET_BIND_SERVICE, in its unit by \
+         AmbientCapabilities=CAP_NET_BIND_SERVICE or on its file: \
+         setcap cap_net_bind_service=+ep FILE",
+    );
+    advice.extend(one(
+        &format!("let every user bind the ports from {port} on"),
+        format!("sysctl -w net.ipv4.ip_unprivileged_port_start={port}"),
+    ));
+    advice
+}
+
+/// Keeps the kernel from drawing the port again, with all that is reserved already.
+pub(super) fn reserve(case: &Case<'_>) -> Vec<Advice> {
+    let port = case
+        .first_row()
+        .map_or(case.query().port, |row| row.ends.local.port);
+    let text = format!("for the next time, keep the kernel from drawing port {port}");
+    // Where it cannot be read what is reserved already, a command would undo it.
+    let settings = case.report.machine.ports.as_ref();
+    match settings.filter(|settings| settings.knows_reserved()) {
+        Some(settings) => {
+            let mut ports = settings.reserved_ports().clone();
+            ports.insert(port);
+            one(&text, reserving(&ports.ranges()))
+        }
+        None => plain(&format!(
+            "{text}: add it to net.ipv4.ip_local_reserved_ports, beside what is there"
+        )),
+    }
+}
+
+/// The command that tells of the pool.
+pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
+    let mut command = "portstat ephemeral".to_owned();
+    let pools = case.blockers.iter();
+    if let Some(pool) = { pools }.find_map(|blocker| blocker.pool.as_ref()) {
+        if let Some(source) = pool.key.source.filter(|source| !source.is_unspecified()) {
+            command += &format!(" --src {source}");
+        }
+        if let Some(destination) = pool.key.destination {
+            let destination = endpoint(&destination);
+            command += &format!(" --dst {}", shell::word(destination.as_bytes()));
+        }
+    }
+    one("see whose ports they are", command)
+}
+
+pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {
+    let query = case.query();
+    plain(match (query.operation, query.protocol, query.port) {
+        (Operation::Bind, Protocol::Tcp, _) => "listen on another port, or on another address",
+        (Operation::Bind, ..) => "use another port, or another address",
+        (Operation::Connect { .. }, _, 0) => {
+            "connect from another address, or leave it to the routes"
+        }
+        (Operation::Connect { .. }, ..) => {
+            "connect from another port or address, or leave both to the kernel"
+        }
+    })
+}
+
+pub(super) fn v6only(case: &Case<'_>) -> Vec<Advice> {
+    let theirs_is_v6 = case
+        .first_row()
+        .is_some_and(|row| row.ends.local.addr.is_ipv6());
+    plain(
+        if theirs_is_v6 && matches!(asked(case), Some(IpAddr::V4(_))) {
+            "set IPV6_V6ONLY on the socket that has [::], so that it leaves IPv4 alone (nginx: listen \
+         [::]:PORT ipv6only=on)"
+        } else {
+            "set IPV6_V6ONLY on the new socket, so that it leaves IPv4 alone"
+        },
+    )
+}
+
+/// The address that was asked about; an IPv4 one in the form of IPv6 is IPv4's.
+fn asked(case: &Case<'_>) -> Option<IpAddr> {
+    case.query().addr.map(|addr| addr.to_canonical())
+}
+
+/// An address as a network of its own.
+fn alone(addr: IpAddr) -> String {
+    let prefix = if addr.is_ipv4() { 32 } else { 128 };
+    format!("{addr}/{prefix}")
+}

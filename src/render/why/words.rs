@@ -1,0 +1,158 @@
+//! Verdicts, assumptions, notes and what the kernel said, in words.
+
+use super::case::{asked, local};
+use super::{Probe, Said, WhyReport};
+use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
+use crate::render::escape;
+
+/// What a verdict is about, with the interface where one was named.
+pub(super) fn verdict(report: &WhyReport<'_>, answer: &Answer) -> String {
+    let on = match &report.device {
+        Some(device) => format!(" on {}", escape::terminal(device.as_bytes())),
+        None => String::new(),
+    };
+    let asked = asked(report.machine, &answer.query);
+    match answer.outcome {
+        Outcome::Unknown => format!("{asked} cannot be told{on}"),
+        outcome => format!("{asked} is {}{on}", outcome.name()),
+    }
+}
+
+/// What was taken for granted, and what that means.
+pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> String {
+    let socket = |index: usize| {
+        let row = report.sockets.get(index);
+        let row = row.map(|row| format!("{} in {}", local(row), row.socket.state.name()));
+        row.unwrap_or_else(|| "the other one".to_owned())
+    };
+    match assumption {
+        Assumption::NoReuseAddress { socket: index } => format!(
+            "the socket on {} was taken to be without SO_REUSEADDR, as its flags could not be read",
+            socket(index)
+        ),
+        Assumption::NoReusePort { socket: index } => format!(
+            "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
+            socket(index)
+        ),
+        Assumption::NotV6Only { socket: index } => format!(
+            "the socket on {} was taken to accept IPv4 too, as its IPV6_V6ONLY could not be read",
+            socket(index)
+        ),
+        Assumption::ReusePortHistory => "SO_REUSEPORT also depends on the past of the port, which \
+             the kernel does not tell; in a few cases of a thousand it decides otherwise"
+            .to_owned(),
+        Assumption::AddressIsLocal => "the address was taken to be this machine's, as its \
+             addresses could not be read"
+            .to_owned(),
+        Assumption::UsualPrivilegedPorts => "ports below 1024 were taken to be privileged, as \
+             net.ipv4.ip_unprivileged_port_start could not be read"
+            .to_owned(),
+        Assumption::NoCapability => "the user was taken to be without CAP_NET_BIND_SERVICE, which \
+             is known only of who asks"
+            .to_owned(),
+        Assumption::PortsWithinBounds => "how many ephemeral ports are free is known within \
+             bounds only, and they do not tell whether one is; for TCP --probe tells"
+            .to_owned(),
+        Assumption::PortsShared => "every ephemeral port has a connection elsewhere; these were \
+             taken not to have bound their ports before they connected, so that others may share \
+             them; --probe tells exactly"
+            .to_owned(),
+        Assumption::SocketsUnseen => "not all sockets could be read, and one that was not seen \
+             may be in the way"
+            .to_owned(),
+        Assumption::RouteSource => {
+            "the source address, which the routes choose, could not be read, \
+             and was taken to make no difference"
+                .to_owned()
+        }
+        Assumption::NoBoundSockets => "no TCP socket was taken to be bound without listening, as \
+             it could not be read whether the kernel lists such sockets (Linux does since 6.8)"
+            .to_owned(),
+        Assumption::RouteExists => "a route was taken to lead there, as the routes could not be \
+             asked"
+            .to_owned(),
+        Assumption::NoNonlocalBind => {
+            "ip_nonlocal_bind was taken to be 0, as it could not be read".to_owned()
+        }
+        Assumption::UsualV6Only => "the new socket was taken to accept IPv4 too, as \
+             net.ipv6.bindv6only could not be read"
+            .to_owned(),
+        Assumption::TimeWaitTakenOver => "a connection in TIME-WAIT between the same ends was \
+             taken to have timestamps, so that a new one may take its port over"
+            .to_owned(),
+    }
+}
+
+/// What is worth knowing beside it.
+pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
+    let socket = |index: usize| {
+        let row = report.sockets.get(index);
+        let at = row.map(local).unwrap_or_default();
+        format!("{} on {at}", report.subject(index).text)
+    };
+    match note {
+        Note::ListenMayFail { socket: index } => format!(
+            "{} is bound with SO_REUSEADDR too: bind succeeds, but as soon as one of the two \
+             listens, the listen of the other fails with EADDRINUSE",
+            socket(*index)
+        ),
+        Note::JoinsGroup { members } => format!(
+            "it would join {members} {} on the port by SO_REUSEPORT, and share their connections",
+            if *members == 1 {
+                "listener"
+            } else {
+                "listeners"
+            }
+        ),
+        Note::TakesDatagrams { socket: index } => format!(
+            "{} has the port too, and unicast datagrams would go to the socket that was bound last",
+            socket(*index)
+        ),
+        Note::DrawnByKernel => "the port lies in the ephemeral range: while no server is bound to \
+             it, any connection may draw it"
+            .to_owned(),
+        Note::Reserved => "the port is reserved against being drawn for connections; it can be \
+             bound all the same"
+            .to_owned(),
+        Note::BindPoolEmpty => "no port is left to bind() of port 0 on this address, though \
+             connections that do not bind first find one"
+            .to_owned(),
+    }
+}
+
+/// What came of asking the kernel.
+pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
+    let said = |said: &Result<(), Said>| match said {
+        Ok(()) => "succeeds".to_owned(),
+        Err(said) => format!("fails with {}", said.name()),
+    };
+    match probe {
+        Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),
+        Probe::Asked {
+            said: plain,
+            with_reuse_address,
+            foretold,
+            agrees,
+        } => {
+            let what = match answer.query.operation {
+                Operation::Bind => "bind",
+                Operation::Connect { .. } => "connect",
+            };
+            let mut text = match (agrees, foretold) {
+                (true, _) => "the kernel agrees".to_owned(),
+                (false, Outcome::Unknown) => "the kernel knows".to_owned(),
+                (false, foretold) => {
+                    format!(
+                        "the kernel disagrees with {:?}, which was foretold",
+                        foretold.name()
+                    )
+                }
+            };
+            text += &format!(": {what} {}", said(plain));
+            if let Some(reusing) = with_reuse_address {
+                text += &format!(", and with SO_REUSEADDR it {}", said(reusing));
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Network namespaces within that of a test, which may enter them as it owns them, and names of
+//! `ip netns` for them.
+
+#![allow(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::ptr;
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::holder::Holder;
+use super::namespace::loopback_up;
+
+/// Where `ip netns` keeps names.
+const NAMED: &str = "/run/netns";
+
+/// Runs `body` on a thread in a new network namespace. Processes that it makes live there.
+pub fn in_new_netns<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        loopback_up();
+        body()
+    };
+    thread::scope(|scope| match scope.spawn(run).join() {
+        Ok(ran) => ran,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// A network namespace with a process in it that listens.
+#[derive(Debug)]
+pub struct Room {
+    pub process: Holder,
+    pub inode: u64,
+}
+
+impl Room {
+    /// A process of that name, that listens on a port of `127.0.0.1`.
+    pub fn listening(name: &str, port: u16) -> Room {
+        in_new_netns(|| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+            Room {
+                process: Holder::named(name.as_bytes(), &[listener.as_fd()]),
+                inode: own_inode(),
+            }
+        })
+    }
+
+    /// Its file in `/proc`.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/ns/net", self.process.pid())
+    }
+}
+
+/// Inode of the network namespace that this thread is in.
+pub fn own_inode() -> u64 {
+    fs::metadata("/proc/thread-self/ns/net").unwrap().ino()
+}
+
+/// Gives this thread, and all that it makes, a `/run` without a name in it.
+pub fn empty_run() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE)?;
+    mount("none", "/run", "tmpfs", 0)?;
+    fs::create_dir(NAMED)
+}
+
+/// Names a network namespace by its file, as `ip netns add` does.
+pub fn name_netns(name: &str, file: &str) -> io::Result<()> {
+    let path = format!("{NAMED}/{name}");
+    File::create(&path)?;
+    mount(file, &path, "", libc::MS_BIND)
+}
+
+fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io::Result<()> {
+    let [source, target, kind] = [source, target, kind].map(|text| CString::new(text).unwrap());
+    // SAFETY: The kernel reads three strings that end with a zero and outlive the call; no data
+    // follow for these kinds.
+    let result = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            ptr::null(),
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,26 @@
+//! `portstat why` beside the kernel: sockets are opened in namespaces of the tests' own, portstat
+//! says whether one more bind or connect would succeed, and then it is really tried.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answer;
+mod ask;
+mod beside;
+mod connecting;
+mod crowd;
+mod processes;
+mod questions;
+mod random;
+mod random_connect;
+mod scenarios_address;
+mod scenarios_bind;
+mod scenarios_connect;
+mod scenarios_owners;
+mod scenarios_remains;
+mod scenarios_rights;
+mod seen;
+mod servers;
+mod setup;
+mod wanted;

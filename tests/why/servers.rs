@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -283,7 +284,9 @@ fn passes_on(last: &str) -> Command {
          {last}\n"
     );
     let mut command = Command::new("python3");
-    command.args(["-c", &script]);
+    // A group of its own, as who starts servers gives them. Whether the session is one of pid 1
+    // depends on where the tests run.
+    command.args(["-c", &script]).process_group(0);
     command
 }
 

@@ -19,7 +19,8 @@
 //!   master does nothing but that as long as its workers serve.
 //! - It runs another program than its parent, which is not the shell or service manager that
 //!   starts servers and opens no socket for them, and it leads no group, as a job of a shell or a
-//!   service does.
+//!   service does. Pid 1, which adopts orphans, is taken for who started it as long as whoever leads
+//!   its group lives.
 //!
 //! A server that hangs looks the same if it was started by some other program, so that such a one
 //! is likely to have inherited the socket, and no more.
@@ -27,7 +28,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Existing, Holding};
-use crate::model::Lineage;
+use crate::model::{Lineage, Parent};
 
 /// Names of programs that start servers and have no sockets of their own to leave to them.
 const STARTERS: [&[u8]; 14] = [
@@ -146,13 +147,14 @@ impl<'a> Roots<'a> {
     }
 }
 
-/// Whether a process may have its descriptor from a parent that lives and has closed its own.
+/// Whether a process may have its descriptor from a server that lives and has closed its own, or
+/// has ended within the session of pid 1.
 fn was_started_by_server(lineage: &Lineage) -> bool {
-    let starts_servers = |name: &[u8]| STARTERS.contains(&name);
-    let parent = lineage.parent.as_ref();
-    lineage.close_on_exec == Some(false)
-        && lineage.runs_as_parent == Some(false)
-        && parent.is_some_and(|parent| parent.pid != 1 && !starts_servers(&parent.comm))
+    let is_by_server = |parent: &Parent| match parent.pid {
+        1 => !lineage.group_leader_lives,
+        _ => lineage.runs_as_parent == Some(false) && !STARTERS.contains(&&parent.comm[..]),
+    };
+    lineage.close_on_exec == Some(false) && lineage.parent.as_ref().is_some_and(is_by_server)
 }
 
 /// The holders that serve, or may, and those above them.

@@ -172,7 +172,12 @@ fn whose_parent_lives_is_an_heir_only_of_another_program_that_may_be_a_server() 
     check(&[child_of(b"python3")], &[701]);
     // Pid 1 of a container, whatever it is.
     let contained = process(701, 1, 600, 1).with(idle);
-    check(&[contained], &[]);
+    check(std::slice::from_ref(&contained), &[]);
+    // Who led its group was its parent, and has ended in a session that is pid 1's own.
+    let orphan = contained.with(leaderless);
+    check(std::slice::from_ref(&orphan), &[701]);
+    check_all(&[orphan], &[], Some(Inherited::Likely));
+    check(&[process(701, 1, 600, 1).with(leaderless)], &[]);
     // A job of a shell, or a service.
     check(&[process(701, 700, 701, 600).with(idle)], &[]);
     check(&[process(701, 700, 701, 701).with(idle)], &[]);

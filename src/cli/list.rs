@@ -1,5 +1,6 @@
 //! What the listing takes, and what it comes to.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -105,6 +106,18 @@ pub struct ListArgs {
     /// Say how owners were found, where it was not by the fastest way
     #[arg(short = 'v', long)]
     pub verbose: bool,
+    /// Print TCP and UDP sockets as the kernel destroys them, until stopped
+    #[arg(short = 'E', long)]
+    pub events: bool,
+    /// Destroy the sockets that match a filter; asks first
+    #[arg(short = 'K', long)]
+    pub kill: bool,
+    /// Do not ask before -K destroys anything
+    #[arg(long, requires = "kill")]
+    pub yes: bool,
+    /// Read more of the filter from FILE, - for standard input
+    #[arg(short = 'F', long = "filter", value_name = "FILE")]
+    pub filter_file: Option<PathBuf>,
     /// Which sockets, in the language of ss
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
@@ -205,6 +218,8 @@ pub struct ListPlan {
     pub quiet: bool,
     /// Say which way was not taken, and why.
     pub verbose: bool,
+    /// A file with more of the filter.
+    pub filter_file: Option<PathBuf>,
 }
 
 impl ListPlan {
@@ -246,6 +261,7 @@ impl ListPlan {
             interval,
             quiet: args.quiet,
             verbose: args.verbose,
+            filter_file: args.filter_file,
         })
     }
 }

@@ -36,6 +36,15 @@ pub enum Job {
     Summary(ListPlan),
     /// A list of sockets.
     List(ListPlan),
+    /// Sockets, as they are destroyed.
+    Events(ListPlan),
+    /// Sockets that are to be destroyed.
+    Kill {
+        /// Which.
+        list: ListPlan,
+        /// Without being asked.
+        yes: bool,
+    },
     /// Whether ephemeral ports are running out.
     Ephemeral(EphemeralPlan),
     /// Whether a bind or a connect would succeed.
@@ -88,6 +97,12 @@ impl Plan {
             // Whether anything matches does not depend on how it would be printed.
             None if args.list.summary && !args.list.quiet => {
                 Job::Summary(ListPlan::new(args.list, output)?)
+            }
+            None if args.list.events => Job::Events(ListPlan::new(args.list, output)?),
+            None if args.list.kill => {
+                let yes = args.list.yes;
+                let list = ListPlan::new(args.list, output)?;
+                Job::Kill { list, yes }
             }
             None => Job::List(ListPlan::new(args.list, output)?),
         };

@@ -1,7 +1,7 @@
 //! From a plan to its command.
 
 use super::context::{Context, Error, Finish, write_warning};
-use super::{completions, ephemeral, list, overview, record, summary, why};
+use super::{completions, ephemeral, events, kill, list, overview, record, summary, why};
 use crate::cli::{Job, Netns, Plan};
 use crate::collect::find_everywhere;
 use crate::kernel::{Host, NetnsTarget};
@@ -46,6 +46,8 @@ fn run_on(plan: &Plan, host: Result<Host, Error>) -> Result<Finish, Error> {
         Job::Overview(output) => overview::run(&mut context?, output),
         Job::Summary(plan) => summary::run(&mut context?, plan),
         Job::List(plan) => list::run(&mut context?, plan),
+        Job::Events(plan) => events::run(&mut context?, plan),
+        Job::Kill { list, yes } => kill::run(&mut context?, list, *yes),
         // Its readers are told in their own format when there is nothing to read.
         Job::Ephemeral(plan) => ephemeral::run(context, plan),
         Job::Why(plan) => why::run(&mut context?, plan),

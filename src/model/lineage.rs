@@ -17,6 +17,9 @@ pub struct Lineage {
     pub session: u32,
     /// Whether the process that leads the session still exists.
     pub session_leader_lives: bool,
+    /// Whether it has executed a program since it was forked. A worker has not, as a rule. Source:
+    /// `PF_FORKNOEXEC` in field 9 of `/proc/PID/stat`.
+    pub has_executed: bool,
     /// Whether it waits for what comes in on the socket: blocked in accept of it, polling, or with
     /// an epoll that knows it. `None` where that cannot be seen.
     pub serves: Option<bool>,

@@ -20,6 +20,10 @@ pub fn comm_of_stat(text: &[u8]) -> Option<&[u8]> {
     text.get(open + 1..close)
 }
 
+/// Among the flags of a process: it runs what it was forked with. Source: `PF_FORKNOEXEC` of the
+/// kernel's `linux/sched.h`, the same on every architecture since Linux 2.6.
+const FORKED_WITHOUT_EXEC: u32 = 0x40;
+
 /// What `/proc/PID/stat` tells, after proc_pid_stat(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat<'a> {
@@ -33,6 +37,8 @@ pub struct Stat<'a> {
     pub group: u32,
     /// Its session; 0 likewise.
     pub session: u32,
+    /// Whether it has executed a program since it was forked, and is not what its parent was.
+    pub has_executed: bool,
     /// How many threads it has; 0 when it has ended.
     pub threads: u32,
     /// When it started, in clock ticks since the machine did: of processes with one number no two
@@ -55,6 +61,7 @@ impl<'a> Stat<'a> {
             parent: number(4)?,
             group: number(5)?,
             session: number(6)?,
+            has_executed: number(9)? & FORKED_WITHOUT_EXEC == 0,
             threads: number(20)?,
             started: fields.get(22 - 3)?.parse().ok()?,
         })
@@ -66,13 +73,15 @@ impl<'a> Stat<'a> {
             parent,
             group,
             session,
+            has_executed,
             threads,
             started,
             ..
         } = self;
+        let flags = if *has_executed { 0 } else { FORKED_WITHOUT_EXEC };
         let state = char::from(self.state);
         format!(
-            "{pid} ({name}) {state} {parent} {group} {session} 0 0 0 0 0 0 0 0 0 0 0 0 0 \
+            "{pid} ({name}) {state} {parent} {group} {session} 0 0 {flags} 0 0 0 0 0 0 0 0 0 0 \
              {threads} 0 {started}\n"
         )
     }
@@ -209,6 +218,7 @@ mod tests {
                 parent: 4,
                 group: 5,
                 session: 6,
+                has_executed: true,
                 threads: 3,
                 started: 123_456,
             }

@@ -248,6 +248,25 @@ fn a_second_http_server_is_told_of_the_first() {
     });
 }
 
+/// The script leads the group that the server is in, and its session is not pid 1's as a rule.
+#[test]
+fn a_server_that_a_script_left_behind_is_one() {
+    beside("python3", || {
+        let script = "python3 -m http.server 8080 --bind 127.0.0.1 >&- 2>&- <&- & echo $!";
+        let mut command = Command::new("sh");
+        let output = portstat::output(command.args(["-c", script]).process_group(0));
+        let server = String::from_utf8(output.stdout).unwrap();
+        let server: u32 = server.trim().parse().unwrap();
+        let _started = Started {
+            children: Vec::new(),
+            others: vec![server],
+        };
+        await_server();
+        let answer = asked(&Wanted::tcp(ADDRESS));
+        check_named(&answer, "listener", &name_of(server), server);
+    });
+}
+
 /// The server reuses addresses, and so does who comes after it.
 #[test]
 fn a_server_that_is_started_again_finds_what_it_left() {

@@ -4,6 +4,8 @@
 //! session, and its parent is in another, its first parent has ended. That is how a worker looks
 //! whose master was killed, but also a server that was told to go to the background:
 //!
+//! - What a script starts and leaves behind has executed a program of its own. If it serves the
+//!   socket, it is the server; a worker runs on with what its master was.
 //! - A shell gives each job a group of its own, which the server leads: the shell has ended, and
 //!   there was no other server before it.
 //! - A classic daemon forks twice, so that group and session are one, and who led both is gone. A
@@ -136,7 +138,7 @@ impl<'a> Roots<'a> {
         if !serves {
             return true;
         }
-        if lineage.group == pid {
+        if lineage.group == pid || lineage.has_executed {
             return false;
         }
         let is_daemon = lineage.group == lineage.session

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn of_a_process_only_its_lineage_is_left() {
-        let text = b"7 (nginx) S 4 5 6 34816 7 4194560 11 12 13 14 15 16 17 18 20 0 3 0 99 77777 8";
+        let text = b"7 (nginx) S 4 5 6 34816 7 4194624 11 12 13 14 15 16 17 18 20 0 3 0 99 77777 8";
         let mut redactor = Redactor::default();
         let redacted = redactor.stat(7, text).unwrap();
         let (old, new) = (

@@ -96,6 +96,19 @@ fn a_worker_whose_master_ran_in_a_shell_is_an_heir() {
 }
 
 #[test]
+fn what_a_script_left_behind_is_an_heir_only_if_it_does_not_serve() {
+    // Group 700 was the script's, session 600 is the shell's.
+    let left = || {
+        process(701, INIT, 700, 600).with(leaderless).with(|one| {
+            one.1.has_executed = true;
+        })
+    };
+    check(&[left()], &[]);
+    check(&[left().with(blind)], &[]);
+    check(&[left().with(idle)], &[701]);
+}
+
+#[test]
 fn a_job_of_a_shell_is_no_heir() {
     check(&[process(700, 600, 700, 600)], &[]);
     // Nor when the shell has ended: it leads its own group.

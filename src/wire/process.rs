@@ -78,7 +78,11 @@ impl<'a> Stat<'a> {
             started,
             ..
         } = self;
-        let flags = if *has_executed { 0 } else { FORKED_WITHOUT_EXEC };
+        let flags = if *has_executed {
+            0
+        } else {
+            FORKED_WITHOUT_EXEC
+        };
         let state = char::from(self.state);
         format!(
             "{pid} ({name}) {state} {parent} {group} {session} 0 0 {flags} 0 0 0 0 0 0 0 0 0 0 \

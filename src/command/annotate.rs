@@ -83,8 +83,18 @@ pub(super) struct Annotator<'h> {
 
 struct ServiceNames {
     services: Services,
-    /// Ports that connects draw from, by namespace: a connection's port in it is no service.
-    drawn: HashMap<u16, Option<PortRange>>,
+    /// Ports that connects draw from, by the number of the namespace: a connection's port in it is
+    /// no service.
+    drawn: Vec<Option<PortRange>>,
+}
+
+impl ServiceNames {
+    /// Reads which ports are drawn in the namespaces up to this one.
+    fn learn(&mut self, host: &Host, last: u16) {
+        let known = u16::try_from(self.drawn.len()).unwrap_or(u16::MAX);
+        let unknown = known..=last;
+        self.drawn.extend(unknown.map(|netns| drawn(host, netns)));
+    }
 }
 
 impl<'h> Annotator<'h> {
@@ -119,13 +129,8 @@ impl<'h> Annotator<'h> {
             self.services = Some(names);
         }
         if let Some(names) = &mut self.services {
-            let mut known = None;
-            for netns in sockets.iter().map(|socket| socket.netns) {
-                if known.replace(netns) != Some(netns) {
-                    let drawn = || drawn(self.host, netns);
-                    names.drawn.entry(netns).or_insert_with(drawn);
-                }
-            }
+            let last = sockets.iter().map(|socket| socket.netns).max();
+            names.learn(self.host, last.unwrap_or_default());
         }
         if self.wants.users {
             for socket in sockets.iter().filter(|socket| socket.uid != Socket::NO_UID) {
@@ -182,7 +187,7 @@ impl<'h> Annotator<'h> {
         }
         ServiceNames {
             services: Services::new(parsed.services),
-            drawn: HashMap::new(),
+            drawn: Vec::new(),
         }
     }
 
@@ -283,8 +288,8 @@ impl<'h> Annotator<'h> {
         }
         let chosen = socket.is_listening() || socket.state == State::BoundInactive;
         let is_drawn = || {
-            let drawn = names.drawn.get(&socket.netns).copied().flatten();
-            drawn.is_some_and(|range| range.contains(port))
+            let drawn = names.drawn.get(usize::from(socket.netns)).copied();
+            drawn.flatten().is_some_and(|range| range.contains(port))
         };
         if port == 0 || (!chosen && is_drawn()) {
             return None;

@@ -120,7 +120,7 @@ impl Everywhere {
     }
 
     /// Calls `look` on a thread that has entered a namespace; `None` where nobody can.
-    pub(super) fn at<T: Send>(
+    pub fn at<T: Send>(
         &self,
         netns: u16,
         look: impl FnOnce(&Host) -> T + Send,

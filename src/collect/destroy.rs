@@ -6,7 +6,7 @@ use std::io;
 
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
 use crate::kernel::{Exchange, Host};
-use crate::model::{DetailSet, Fate, Gap, Protocol, Refusal, Socket, StateSet, Table};
+use crate::model::{DetailSet, Fate, Gap, Protocol, Refusal, Socket, State, StateSet, Table};
 use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
 
 /// Of sockets that are bound alike the kernel chooses one by the hash of the peer. With so many
@@ -179,7 +179,7 @@ impl Work {
         found
     }
 
-    /// Those of them that are there, as they are now.
+    /// Those of them that are there as they were.
     fn alive(&mut self, indices: &[usize]) -> Vec<usize> {
         let mut tables: Vec<Table> = Vec::new();
         for &index in indices {
@@ -208,21 +208,24 @@ impl Work {
             Ok(report) => report.gaps.iter().any(Gap::loses_sockets),
             Err(_) => true,
         };
-        let mut seen = HashSet::new();
-        for &(index, socket) in &look.found {
-            self.sockets[index] = socket;
-            seen.insert(index);
-        }
+        let seen: HashSet<usize> = look.found.iter().map(|&(index, _)| index).collect();
         if is_blind {
             // That one is gone is said of what is known to be.
             for &index in indices.iter().filter(|index| !seen.contains(index)) {
                 self.fates[index] = Fate::Refused(Refusal::Errno(libc::ENOENT));
             }
         }
-        let mut alive: Vec<usize> = seen.into_iter().collect();
-        alive.sort_unstable();
-        alive
+        let is_same = |&(index, now): &(usize, Socket)| is_same(&self.sockets[index], &now);
+        let same = look.found.into_iter().filter(is_same);
+        same.map(|(index, _)| index).collect()
     }
+}
+
+/// Whether a socket is what it was when it was listed. A connection that was reset may be there
+/// without its peer, and with its port for as long as a process holds it.
+fn is_same(then: &Socket, now: &Socket) -> bool {
+    let is_what_is_left = now.state == State::BoundInactive && then.state != now.state;
+    then.ends == now.ends && then.interface == now.interface && !is_what_is_left
 }
 
 /// Looks for sockets by their cookies.

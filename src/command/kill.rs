@@ -58,8 +58,9 @@ pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Erro
 /// Whether somebody says that these may be destroyed.
 fn agrees(consent: Consent, sockets: &[Socket], gaps: &[Gap]) -> Result<bool, Error> {
     if sockets.iter().all(|socket| socket.cookie == 0) {
-        let why = Refusal::NoCookie.words();
-        return Err(Error::Nothing(format!("nothing was destroyed: {why}")));
+        let why = "nothing was destroyed: what matches was read from /proc/net, which does not \
+                   tell which socket it is";
+        return Err(Error::Nothing(why.to_owned()));
     }
     match consent {
         Consent::Given => Ok(true),

@@ -40,5 +40,7 @@ pub fn agrees(question: &str) -> io::Result<bool> {
         writeln!(stderr)?;
     }
     let answer = answer.trim();
-    Ok(["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
+    Ok(["y", "yes"]
+        .iter()
+        .any(|yes| answer.eq_ignore_ascii_case(yes)))
 }

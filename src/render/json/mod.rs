@@ -10,8 +10,8 @@ use super::address::{Side, push_addr, push_number};
 use super::escape::push_json;
 use crate::analyze::{GroupCounts, PoolKey, Verdict};
 use crate::model::{
-    DetailSet, Endpoint, Fate, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row, Source,
-    Table, Timer,
+    DetailSet, Endpoint, Fate, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row,
+    Source, Table, Timer,
 };
 
 /// What a document says beside the sockets.

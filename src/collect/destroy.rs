@@ -1,7 +1,7 @@
 //! Destroys sockets that were listed: each by the id and the cookie that it had, so that no other
 //! one is ever hit, however fast its addresses are used again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
@@ -18,7 +18,7 @@ pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
     let Host::Everywhere(everywhere) = host else {
         return destroy_here(host, sockets);
     };
-    let mut places: HashMap<u16, Vec<usize>> = HashMap::new();
+    let mut places: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     for (index, socket) in sockets.iter().enumerate() {
         places.entry(socket.netns).or_default().push(index);
     }
@@ -163,9 +163,9 @@ impl Work {
         if socket.protocol == Protocol::Raw {
             self.attempt_raw(&[index]);
         } else {
-            let has_peer = socket.has_peer();
-            let ports = if has_peer { 0..=0 } else { 0..=MOST_PEER_PORTS };
-            for peer_port in ports {
+            let is_one_of_several = socket.is_listening();
+            let most = if is_one_of_several { MOST_PEER_PORTS } else { 0 };
+            for peer_port in 0..=most {
                 self.attempt(&[index], peer_port);
                 if self.fates[index] != Fate::Gone {
                     break;

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{ReuseAddr, ReusePort};
@@ -213,6 +214,22 @@ fn only_yes_at_the_terminal_destroys() {
         for yes in ["y\n", "Y\n", "yes\n"] {
             check_answer(yes, true);
         }
+    });
+}
+
+#[test]
+fn nobody_is_asked_who_does_not_see_the_list() {
+    in_namespace(|| {
+        let listener = TcpListener::bind((V4, PORT)).unwrap();
+        let _connection = Connection::to(&listener);
+        let before = sockets();
+        let mut command = Command::new("sh");
+        let line = "\"$0\" -Ktn dport = :8080 | cat";
+        command.args(["-c", line, env!("CARGO_BIN_EXE_portstat")]);
+        let (_, shown) = Session::start(&mut command).finish();
+        assert!(shown.contains("ESTAB") && !shown.contains('?'), "{shown}");
+        assert!(shown.contains("say --yes"), "{shown}");
+        assert_eq!(sockets(), before);
     });
 }
 

@@ -15,7 +15,7 @@ pub struct Environment {
     pub terminal: bool,
     /// Its width.
     pub width: Option<u16>,
-    /// Whether somebody can be asked: standard input and error are terminals.
+    /// Whether somebody can be asked: standard input, output and error are terminals.
     pub can_ask: bool,
     /// Whether `NO_COLOR` is set, or the terminal knows none.
     pub no_color: bool,

@@ -164,7 +164,11 @@ impl Work {
             self.attempt_raw(&[index]);
         } else {
             let is_one_of_several = socket.is_listening();
-            let most = if is_one_of_several { MOST_PEER_PORTS } else { 0 };
+            let most = if is_one_of_several {
+                MOST_PEER_PORTS
+            } else {
+                0
+            };
             for peer_port in 0..=most {
                 self.attempt(&[index], peer_port);
                 if self.fates[index] != Fate::Gone {

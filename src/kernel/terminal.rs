@@ -13,9 +13,10 @@ pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether somebody can be asked: standard input and error are terminals.
+/// Whether somebody can be asked, who sees what was printed before: standard input, output and
+/// error are terminals.
 pub fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Columns of the terminal on standard output; `None` when it is none or does not tell.

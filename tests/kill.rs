@@ -462,6 +462,47 @@ fn what_the_kernel_does_not_find_is_told() {
 }
 
 #[test]
+fn mptcp_goes_as_well_but_for_its_listener() {
+    in_namespace(|| {
+        let (Ok(listener), Ok(client)) = (socket::open_mptcp(), socket::open_mptcp()) else {
+            // This kernel has none.
+            return;
+        };
+        let address = SocketAddr::new(V4, PORT);
+        socket::bind(&listener, address).unwrap();
+        socket::bind_to_loopback(&listener);
+        socket::listen(&listener, 1).unwrap();
+        socket::connect(&client, address).unwrap();
+        let _server = socket::accept(&listener);
+        portstat("-Ktn --yes dport = :8080").exited(0);
+        portstat("-qtn dport = :8080").exited(1);
+        let refused = portstat("-Ktln --yes sport = :8080").exited(4);
+        let expected = "tcp LISTEN 127.0.0.1%lo:8080: EINVAL: ";
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+        portstat("-qtln sport = :8080").exited(0);
+    });
+}
+
+#[test]
+fn the_other_end_has_gone_with_the_first() {
+    in_namespace(|| {
+        let listener = TcpListener::bind((V4, PORT)).unwrap();
+        let _connection = Connection::to(&listener);
+        let killed = portstat("-Ktn --yes --json state established").exited(0);
+        let document = killed.json();
+        let told: Vec<String> = document["sockets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|socket| format!("{} {}", socket["destroyed"], socket["error"]))
+            .collect();
+        assert_eq!(told, ["true null", "false \"ENOENT\""]);
+        let expected = "portstat: destroyed 1 of 2 sockets (1 had gone already)\n";
+        assert_eq!(killed.stderr, expected);
+    });
+}
+
+#[test]
 fn more_go_than_fit_into_one_request() {
     in_namespace(|| {
         let listener = TcpListener::bind((V4, PORT)).unwrap();

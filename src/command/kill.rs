@@ -125,6 +125,10 @@ fn tell_refusals(context: &Context, sockets: &[Socket], fates: &[Fate]) {
         if *count > MOST_TOLD {
             continue;
         }
+        let interface = match socket.interface {
+            0 => None,
+            index => context.host.interface_name_in(socket.netns, index),
+        };
         let namespace = context.is_everywhere().then(|| {
             let labels = labels.get_or_insert_with(|| namespaces(&context.host));
             let namespace = labels.get(usize::from(socket.netns));
@@ -133,7 +137,7 @@ fn tell_refusals(context: &Context, sockets: &[Socket], fates: &[Fate]) {
         let place = namespace.flatten().map(|label| format!(" netns {label}"));
         write_warning(&format!(
             "{}{}: {}",
-            socket_words(socket),
+            socket_words(socket, interface.as_deref()),
             place.unwrap_or_default(),
             refusal.words()
         ));

@@ -76,7 +76,9 @@ impl Refusal {
                 "EOPNOTSUPP: the kernel does not destroy such sockets (built without \
                  CONFIG_INET_DIAG_DESTROY, or too old to in this state)"
             }
-            Refusal::Errno(EINVAL) => "EINVAL: the kernel does not know how (needs Linux 4.5)",
+            Refusal::Errno(EINVAL) => {
+                "EINVAL: the kernel does not destroy it (a listener of MPTCP, or Linux before 4.5)"
+            }
             Refusal::Errno(other) => {
                 return std::io::Error::from_raw_os_error(other).to_string();
             }

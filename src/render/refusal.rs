@@ -1,17 +1,26 @@
 //! Sockets in the words of a message.
 
-use super::address::push_endpoint;
-use crate::model::Socket;
+use super::address::{Side, push_ss_addr, push_ss_port};
+use crate::model::{Row, Socket};
 
-/// A socket of IP in one line: protocol, state, and both ends; of one without a peer, its own.
-pub fn socket_words(socket: &Socket) -> String {
+/// A socket of IP in one line: protocol, state, and both ends as in a plain listing; of one
+/// without a peer, its own. `interface` is the name of the one that it is bound to.
+pub fn socket_words(socket: &Socket, interface: Option<&[u8]>) -> String {
     let mut words = format!("{} {}", socket.protocol, socket.state.name()).into_bytes();
+    let row = Row {
+        interface,
+        ..Row::bare(socket)
+    };
     if let Some(ends) = socket.inet() {
-        words.push(b' ');
-        push_endpoint(&mut words, &ends.local);
-        if !ends.peer.is_none() {
+        let mut push = |side: Side| {
             words.push(b' ');
-            push_endpoint(&mut words, &ends.peer);
+            push_ss_addr(&mut words, &row, side, side.of(ends));
+            words.push(b':');
+            push_ss_port(&mut words, &row, side, side.of(ends), false);
+        };
+        push(Side::Local);
+        if !ends.peer.is_none() {
+            push(Side::Peer);
         }
     }
     String::from_utf8_lossy(&words).into_owned()

@@ -112,18 +112,14 @@ impl Work {
             let asked = self.exchange.ask(&request, |chunk| {
                 found = answers(chunk).map(|answer| answer.kind).next();
             });
-            self.fates[index] = match (asked, found) {
-                (Err(error), _) => Fate::Refused(refusal(&error)),
-                (Ok(()), Some(AnswerKind::Found(cookie))) if cookie == socket.cookie => {
-                    self.attempt(&[index], 0);
-                    continue;
-                }
-                (Ok(()), Some(AnswerKind::Refused(errno))) if errno != libc::ENOENT => {
-                    Fate::Refused(Refusal::Errno(errno))
-                }
-                // Another one, or none.
-                (Ok(()), _) => Fate::Gone,
+            let spared = match asked {
+                Ok(()) => spared(&socket, found),
+                Err(error) => Some(Fate::Refused(refusal(&error))),
             };
+            match spared {
+                Some(fate) => self.fates[index] = fate,
+                None => self.attempt(&[index], 0),
+            }
         }
     }
 
@@ -232,6 +228,19 @@ fn is_same(then: &Socket, now: &Socket) -> bool {
     then.ends == now.ends && then.interface == now.interface && !is_what_is_left
 }
 
+/// What becomes of a raw socket without being destroyed, after what the kernel found in its place;
+/// `None` when that was the socket itself.
+fn spared(socket: &Socket, found: Option<AnswerKind>) -> Option<Fate> {
+    match found {
+        Some(AnswerKind::Found(cookie)) if cookie == socket.cookie => None,
+        Some(AnswerKind::Refused(errno)) if errno != libc::ENOENT => {
+            Some(Fate::Refused(Refusal::Errno(errno)))
+        }
+        // Another one, or none.
+        _ => Some(Fate::Gone),
+    }
+}
+
 /// Looks for sockets by their cookies.
 struct Look {
     wanted: HashMap<u64, usize>,
@@ -258,4 +267,50 @@ impl Receiver for Look {
 
 fn refusal(error: &io::Error) -> Refusal {
     Refusal::Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::inet_diag;
+
+    fn raw(cookie: u32) -> Socket {
+        let mut row = [0; inet_diag::ROW_LEN];
+        row[0] = 2;
+        row[44..48].copy_from_slice(&cookie.to_ne_bytes());
+        inet_diag::socket(&row, Protocol::Raw).unwrap()
+    }
+
+    #[test]
+    fn a_raw_socket_is_spared_where_another_is_found() {
+        let socket = raw(5);
+        assert_eq!(spared(&socket, Some(AnswerKind::Found(5))), None);
+        for other in [
+            Some(AnswerKind::Found(6)),
+            Some(AnswerKind::Refused(libc::ENOENT)),
+            Some(AnswerKind::Done),
+            None,
+        ] {
+            assert_eq!(spared(&socket, other), Some(Fate::Gone), "{other:?}");
+        }
+        let refused = Some(AnswerKind::Refused(libc::EINVAL));
+        let expected = Fate::Refused(Refusal::Errno(libc::EINVAL));
+        assert_eq!(spared(&socket, refused), Some(expected));
+    }
+
+    #[test]
+    fn what_lost_its_peer_or_port_is_not_the_same() {
+        let then = raw(5);
+        assert!(is_same(&then, &then));
+        let bound = Socket {
+            state: State::BoundInactive,
+            ..then
+        };
+        assert!(!is_same(&then, &bound) && is_same(&bound, &bound));
+        let elsewhere = Socket {
+            interface: 1,
+            ..then
+        };
+        assert!(!is_same(&then, &elsewhere));
+    }
 }

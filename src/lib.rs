@@ -96,9 +96,12 @@ fn tell_plugin(args: &[OsString], reason: &str) {
 fn exit_code(outcome: Result<Finish, Error>, ephemeral: bool) -> ExitCode {
     match outcome {
         Ok(Finish::Done) => ExitCode::SUCCESS,
-        Ok(Finish::NoMatch | Finish::Blocked | Finish::Warning) => ExitCode::from(1),
+        Ok(Finish::NoMatch | Finish::Declined | Finish::Blocked | Finish::Warning) => {
+            ExitCode::from(1)
+        }
         Ok(Finish::Critical) => ExitCode::from(2),
         Ok(Finish::Unknown) => ExitCode::from(UNKNOWN),
+        Ok(Finish::Refused) => ExitCode::from(4),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             let text = message(&error.to_string());

@@ -15,7 +15,7 @@ use clap::{Arg, CommandFactory as _};
 use names::NamesThat;
 use portstat::analyze::why::Cause;
 use portstat::cli::{Args, Environment, Plan};
-use portstat::model::{Gap, HiddenCause, State};
+use portstat::model::{Fate, Gap, HiddenCause, Refusal, State};
 use portstat::render::Column;
 use serde_json::Value;
 
@@ -340,6 +340,29 @@ fn the_manual_has_every_key_of_json() {
     }
     let told = Page::read().below("Ss", "JSON").marked("Va");
     assert_same("keys of JSON", &told, &found);
+}
+
+#[test]
+fn the_manual_tells_what_may_become_of_a_socket_to_be_destroyed() {
+    let section = Page::read().below("Ss", "Destroying sockets");
+    let keys = ["destroyed", "error"].map(str::to_owned);
+    assert_same("keys", &section.marked("Va"), &keys.into());
+    let fates = [
+        Fate::Gone,
+        Fate::Refused(Refusal::Errno(libc::EPERM)),
+        Fate::Refused(Refusal::Errno(libc::EOPNOTSUPP)),
+        Fate::Refused(Refusal::Errno(libc::EINVAL)),
+        Fate::Refused(Refusal::Hidden),
+        Fate::Refused(Refusal::NoCookie),
+        Fate::Refused(Refusal::NoNamespace),
+    ];
+    let told = section.items().marked("It");
+    let told = told.into_iter().filter(|word| word != "Fl").collect();
+    assert_same(
+        "errors",
+        &told,
+        &fates.into_iter().flat_map(Fate::error).collect(),
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ Examples:
   portstat -tlnp --json         the same for a program
   portstat -xap                 every unix socket with its processes
   portstat -N all -tlnp         the listeners of every network namespace
+  portstat -Kt dst 10.0.0.5     reset these connections, after a question
   portstat ephemeral            whether ephemeral ports are running out
   portstat why 8080             whether a server could listen there; if not, why
   portstat record DIR           keep what is there now …
@@ -32,7 +33,7 @@ parentheses; and pid, comm, user, uid, unit, container, inode, netns.
 
 Owners of other users' sockets are seen as root, or with CAP_SYS_PTRACE and
 CAP_DAC_READ_SEARCH.
-Exit: 0 done, 1 nothing matched (-q), 2 bad usage, 4 it could not be done;
+Exit: 0 done, 1 nothing matched (-q, -K), 2 bad usage, 4 it could not be done;
 of ephemeral 0 ok, 1 warning, 2 critical, 3 unknown;
 of why 0 it would succeed, 1 it would fail, 3 that cannot be told.
 

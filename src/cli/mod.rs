@@ -7,6 +7,7 @@
 pub mod args;
 pub mod ephemeral;
 pub mod global;
+pub mod kill;
 pub mod list;
 mod needs;
 pub mod output;
@@ -17,6 +18,7 @@ pub mod why;
 pub use args::{Args, Command, means_ephemeral, means_plugin};
 pub use ephemeral::{EphemeralPlan, ReportFormat};
 pub use global::Netns;
+pub use kill::{Consent, KillError, KillPlan};
 pub use list::ListPlan;
 pub use output::{Environment, Format, Output, UsageError};
 pub use plan::{Job, Plan};

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::global::{ColorArg, FormatArg, GlobalArgs};
+use super::kill::KillError;
 use super::target::TargetError;
 use crate::kernel::terminal;
 use crate::render::Paint;
@@ -14,6 +15,8 @@ pub struct Environment {
     pub terminal: bool,
     /// Its width.
     pub width: Option<u16>,
+    /// Whether somebody can be asked: standard input, output and error are terminals.
+    pub can_ask: bool,
     /// Whether `NO_COLOR` is set, or the terminal knows none.
     pub no_color: bool,
     /// `PORTSTAT_COLLECTOR`.
@@ -29,6 +32,7 @@ impl Environment {
         let terminal = terminal::stdout_is_terminal();
         Environment {
             terminal,
+            can_ask: terminal::can_ask(),
             width: terminal.then(terminal::width).flatten(),
             no_color: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
             collector: set("PORTSTAT_COLLECTOR"),
@@ -89,6 +93,9 @@ pub enum UsageError {
     /// A target that makes no sense.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Sockets that cannot be destroyed so.
+    #[error(transparent)]
+    Kill(#[from] KillError),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

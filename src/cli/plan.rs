@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::args::{Args, Command, RecordArgs, ShellArg};
 use super::ephemeral::EphemeralPlan;
 use super::global::Netns;
+use super::kill::KillPlan;
 use super::list::{ListArgs, ListPlan};
 use super::output::{Environment, Format, Output, UsageError};
 use super::why::WhyPlan;
@@ -39,12 +40,7 @@ pub enum Job {
     /// Sockets, as they are destroyed.
     Events(ListPlan),
     /// Sockets that are to be destroyed.
-    Kill {
-        /// Which.
-        list: ListPlan,
-        /// Without being asked.
-        yes: bool,
-    },
+    Kill(KillPlan),
     /// Whether ephemeral ports are running out.
     Ephemeral(EphemeralPlan),
     /// Whether a bind or a connect would succeed.
@@ -94,16 +90,16 @@ impl Plan {
                     Job::List(ListPlan::new(everything, output)?)
                 }
             },
+            None if args.list.kill => {
+                let is_recording = args.global.from.is_some();
+                let can_ask = environment.can_ask;
+                Job::Kill(KillPlan::new(args.list, output, is_recording, can_ask)?)
+            }
             // Whether anything matches does not depend on how it would be printed.
             None if args.list.summary && !args.list.quiet => {
                 Job::Summary(ListPlan::new(args.list, output)?)
             }
             None if args.list.events => Job::Events(ListPlan::new(args.list, output)?),
-            None if args.list.kill => {
-                let yes = args.list.yes;
-                let list = ListPlan::new(args.list, output)?;
-                Job::Kill { list, yes }
-            }
             None => Job::List(ListPlan::new(args.list, output)?),
         };
         Ok(Plan {

@@ -268,6 +268,7 @@ impl<'h> Annotator<'h> {
             hosts,
             beyond_ip,
             namespace: self.namespaces.get(usize::from(socket.netns)),
+            fate: None,
         }
     }
 

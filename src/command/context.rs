@@ -25,6 +25,10 @@ pub enum Finish {
     Done,
     /// Nothing matched, and only that was asked.
     NoMatch,
+    /// Whoever was asked said no.
+    Declined,
+    /// Not all that was asked for was done, and that was said.
+    Refused,
     /// A bind or a connect would fail, and only that was asked.
     Blocked,
     /// Ephemeral ports run short.
@@ -54,6 +58,9 @@ pub enum Error {
     /// Nothing could be read.
     #[error("{0}")]
     Nothing(String),
+    /// Nobody said that sockets may be destroyed.
+    #[error("nothing was destroyed: say --yes, or run it on a terminal")]
+    Unconfirmed,
     /// The recording could not be made.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -74,7 +81,7 @@ impl Error {
     /// The exit code of the contract: 2 usage, 4 the job could not be done.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::Filter(_) => 2,
+            Error::Usage(_) | Error::Filter(_) | Error::Unconfirmed => 2,
             Error::Host(_) | Error::Netns(_) | Error::Nothing(_) | Error::Record(_) => 4,
             Error::File { .. } | Error::Output(_) => 4,
         }
@@ -205,7 +212,7 @@ impl Context {
     }
 
     /// Says why owners were not found by BPF: to whoever asked for that, or for more words.
-    pub(super) fn say_without_bpf(&mut self, reason: Option<String>, verbose: bool) {
+    pub(super) fn say_without_bpf(&mut self, reason: Option<&str>, verbose: bool) {
         if let Some(reason) = reason
             && (verbose || self.holder_method == HolderMethod::Bpf)
         {

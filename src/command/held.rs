@@ -13,7 +13,7 @@ use crate::analyze::{Group, GroupCounts, Verdict, reading_order};
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};
 use crate::filter::Query;
-use crate::model::{Details, Gap, Row, Socket};
+use crate::model::{Details, Fate, Gap, Row, Socket};
 use crate::render::{self, Collection, JsonFields, SortKey, TableOptions, verdict_line};
 
 /// The `schema` of a list.
@@ -29,6 +29,8 @@ pub(super) struct Held<'a> {
     annotator: Annotator<'a>,
     report: Report,
     verdict: Option<Verdict>,
+    /// What became of each that is kept, where that is told.
+    fates: Vec<Fate>,
 }
 
 impl<'a> Held<'a> {
@@ -79,16 +81,28 @@ impl<'a> Held<'a> {
             annotator,
             report,
             verdict,
+            fates: Vec::new(),
         })
     }
 
-    /// Prints it; returns what is left to be said.
+    /// The sockets, in the order in which they came.
+    pub(super) fn sockets(&self) -> &[Socket] {
+        &self.kept.sockets
+    }
+
+    /// The same, with what became of each of [its sockets](Held::sockets).
+    pub(super) fn with_fates(mut self, fates: &[Fate]) -> Held<'a> {
+        self.fates = fates.to_vec();
+        self
+    }
+
+    /// Prints it.
     pub(super) fn print(
-        self,
+        &self,
         context: &Context,
         plan: &ListPlan,
         request: &Request,
-    ) -> Result<Remarks, Error> {
+    ) -> Result<(), Error> {
         let mut out = io::stdout().lock();
         match plan.output.format {
             Format::Table => self.table(plan, &mut out),
@@ -98,15 +112,23 @@ impl<'a> Held<'a> {
             }
         }?;
         out.flush()?;
-        Ok(Remarks {
+        Ok(())
+    }
+
+    /// What is left to be said.
+    pub(super) fn remarks(&self) -> Remarks {
+        Remarks {
             gaps: self.gaps(),
-            verdict: self.verdict,
+            verdict: self.verdict.clone(),
             without_bpf: self.annotator.without_bpf(),
-        })
+        }
     }
 
     fn row(&self, index: &usize) -> Row<'_> {
-        self.annotator.row_of(&self.kept, *index)
+        Row {
+            fate: self.fates.get(*index).copied(),
+            ..self.annotator.row_of(&self.kept, *index)
+        }
     }
 
     fn gaps(&self) -> Vec<Gap> {

@@ -1,8 +1,179 @@
-//! Destroys the sockets that match a filter.
+//! `-K`: lists the sockets that match a filter, asks, and destroys them.
 
-use super::context::{Context, Error, Finish};
-use crate::cli::ListPlan;
+use std::collections::HashMap;
 
-pub(super) fn run(_context: &mut Context, _list: &ListPlan, _yes: bool) -> Result<Finish, Error> {
-    Err(Error::Nothing("-K: not there yet".to_owned()))
+use super::context::{Context, Error, Finish, write_warning};
+use super::held::Held;
+use super::list::say_remarks;
+use super::request::{query, request};
+use crate::cli::{Consent, Format, KillError, KillPlan, UsageError};
+use crate::collect::{destroy, namespaces};
+use crate::kernel::terminal;
+use crate::model::{Fate, Gap, Refusal, Socket};
+use crate::render::{count_of_sockets, socket_words};
+
+/// So many refusals for the same reason are told one by one.
+const MOST_TOLD: usize = 20;
+
+pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Error> {
+    let list = &plan.list;
+    let query = query(context, list)?;
+    if query.states.is_none() && query.condition.is_none() {
+        return Err(UsageError::from(KillError::NoFilter).into());
+    }
+    let request = request(context, list, &query);
+    let held = Held::read(context, list, &request, &query)?;
+    let sockets = held.sockets().to_vec();
+    let tells_fates = plan.consent == Consent::Given
+        && matches!(list.output.format, Format::Json | Format::Jsonl)
+        && !list.quiet;
+    if tells_fates {
+        let fates = destroy(&context.host, &sockets);
+        let held = held.with_fates(&fates);
+        let printed = held.print(context, list, &request);
+        let remarks = held.remarks();
+        drop(held);
+        say_remarks(context, list, &remarks);
+        let finish = finish(context, list.quiet, &sockets, &fates, &remarks.gaps)?;
+        // That nobody read it to its end changes nothing of what was done.
+        return match printed {
+            Err(error) if !error.is_closed_pipe() => Err(error),
+            _ => Ok(finish),
+        };
+    }
+    if !list.quiet {
+        let printed = held.print(context, list, &request);
+        printed.map_err(|error| Error::Nothing(format!("nothing was destroyed: {error}")))?;
+    }
+    let remarks = held.remarks();
+    drop(held);
+    say_remarks(context, list, &remarks);
+    if !sockets.is_empty() && !agrees(plan.consent, &sockets, &remarks.gaps)? {
+        return Ok(Finish::Declined);
+    }
+    let fates = destroy(&context.host, &sockets);
+    finish(context, list.quiet, &sockets, &fates, &remarks.gaps)
+}
+
+/// Whether somebody says that these may be destroyed.
+fn agrees(consent: Consent, sockets: &[Socket], gaps: &[Gap]) -> Result<bool, Error> {
+    if sockets.iter().all(|socket| socket.cookie == 0) {
+        let why = "nothing was destroyed: what matches was read from /proc/net, which does not \
+                   tell which socket it is";
+        return Err(Error::Nothing(why.to_owned()));
+    }
+    match consent {
+        Consent::Given => Ok(true),
+        Consent::Missing => Err(Error::Unconfirmed),
+        Consent::Asked => {
+            let these = match sockets.len() {
+                1 => "this socket".to_owned(),
+                count => format!("these {count} sockets"),
+            };
+            let not_all = match gaps.iter().any(Gap::loses_sockets) {
+                true => ", though not all could be seen",
+                false => "",
+            };
+            let is_agreed = terminal::agrees(&format!("Destroy {these}{not_all}? [y/N] "))?;
+            if !is_agreed {
+                write_warning("nothing was destroyed");
+            }
+            Ok(is_agreed)
+        }
+    }
+}
+
+/// Tells what became of them, and what the run comes to.
+fn finish(
+    context: &Context,
+    quiet: bool,
+    sockets: &[Socket],
+    fates: &[Fate],
+    gaps: &[Gap],
+) -> Result<Finish, Error> {
+    if sockets.is_empty() {
+        return match gaps.iter().find(|gap| gap.loses_sockets()) {
+            Some(gap) => Err(Error::Nothing(format!("nothing matched, but {gap}"))),
+            None => {
+                if !quiet {
+                    write_warning("nothing matched");
+                }
+                Ok(Finish::NoMatch)
+            }
+        };
+    }
+    tell_refusals(context, sockets, fates);
+    if !quiet {
+        write_warning(&summary(fates));
+    }
+    Ok(match fates.iter().all(|fate| fate.is_good()) {
+        true => Finish::Done,
+        false => Finish::Refused,
+    })
+}
+
+/// Tells each socket that was not destroyed, and of many with the same error how many more.
+fn tell_refusals(context: &Context, sockets: &[Socket], fates: &[Fate]) {
+    let mut counts: HashMap<Refusal, usize> = HashMap::new();
+    let mut labels = None;
+    for (socket, fate) in sockets.iter().zip(fates) {
+        let Fate::Refused(refusal) = *fate else {
+            continue;
+        };
+        let count = counts.entry(refusal).or_default();
+        *count += 1;
+        if *count > MOST_TOLD {
+            continue;
+        }
+        let interface = match socket.interface {
+            0 => None,
+            index => context.host.interface_name_in(socket.netns, index),
+        };
+        let namespace = context.is_everywhere().then(|| {
+            let labels = labels.get_or_insert_with(|| namespaces(&context.host));
+            let namespace = labels.get(usize::from(socket.netns));
+            namespace.map(|one| String::from_utf8_lossy(&one.label()).into_owned())
+        });
+        let place = namespace.flatten().map(|label| format!(" netns {label}"));
+        write_warning(&format!(
+            "{}{}: {}",
+            socket_words(socket, interface.as_deref()),
+            place.unwrap_or_default(),
+            refusal.words()
+        ));
+    }
+    let mut beyond: Vec<(Refusal, usize)> = counts.into_iter().collect();
+    beyond.retain(|(_, count)| *count > MOST_TOLD);
+    beyond.sort_by_key(|(refusal, _)| refusal.words());
+    for (refusal, count) in beyond {
+        let more = count_of_sockets(count - MOST_TOLD, "more ");
+        write_warning(&format!("{more}: {}", refusal.words()));
+    }
+}
+
+/// How many of how many.
+fn summary(fates: &[Fate]) -> String {
+    let count = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+    let destroyed = count(Fate::Destroyed);
+    let all = count_of_sockets(fates.len(), "");
+    match count(Fate::Gone) {
+        0 => format!("destroyed {destroyed} of {all}"),
+        gone => format!("destroyed {destroyed} of {all} ({gone} had gone already)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_tells_what_had_gone() {
+        let refused = Fate::Refused(Refusal::Hidden);
+        let all = [Fate::Destroyed, Fate::Gone, refused, Fate::Destroyed];
+        assert_eq!(
+            summary(&all),
+            "destroyed 2 of 4 sockets (1 had gone already)"
+        );
+        assert_eq!(summary(&all[..1]), "destroyed 1 of 1 socket");
+    }
 }

@@ -97,19 +97,26 @@ fn print(
 ) -> Result<(), Error> {
     let held = plan.sort.is_some() || matches!(plan.output.format, Format::Table | Format::Json);
     let remarks = if held {
-        Held::read(context, plan, request, query)?.print(context, plan, request)?
+        let held = Held::read(context, plan, request, query)?;
+        held.print(context, plan, request)?;
+        held.remarks()
     } else {
         print_streamed(context, plan, request, query)?
     };
+    say_remarks(context, plan, &remarks);
+    Ok(())
+}
+
+/// Says what a listing leaves to be said.
+pub(super) fn say_remarks(context: &mut Context, plan: &ListPlan, remarks: &Remarks) {
     context.warn_of_gaps(&remarks.gaps);
-    context.say_without_bpf(remarks.without_bpf, plan.verbose);
+    context.say_without_bpf(remarks.without_bpf.as_deref(), plan.verbose);
     // A table says it below its rows.
     if plan.output.format != Format::Table
         && let Some(verdict) = &remarks.verdict
     {
         context.warn_of_verdict(verdict);
     }
-    Ok(())
 }
 
 fn print_streamed(

@@ -65,6 +65,6 @@ pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Erro
     gaps.extend(settings_gap);
     let without_bpf = annotator.without_bpf();
     context.warn_of_gaps(&gaps);
-    context.say_without_bpf(without_bpf, false);
+    context.say_without_bpf(without_bpf.as_deref(), false);
     Ok(Finish::Done)
 }

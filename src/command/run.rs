@@ -47,7 +47,7 @@ fn run_on(plan: &Plan, host: Result<Host, Error>) -> Result<Finish, Error> {
         Job::Summary(plan) => summary::run(&mut context?, plan),
         Job::List(plan) => list::run(&mut context?, plan),
         Job::Events(plan) => events::run(&mut context?, plan),
-        Job::Kill { list, yes } => kill::run(&mut context?, list, *yes),
+        Job::Kill(plan) => kill::run(&mut context?, plan),
         // Its readers are told in their own format when there is nothing to read.
         Job::Ephemeral(plan) => ephemeral::run(context, plan),
         Job::Why(plan) => why::run(&mut context?, plan),

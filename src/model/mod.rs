@@ -5,6 +5,7 @@
 mod details;
 mod endpoint;
 mod ends;
+mod fate;
 mod flags;
 mod gap;
 mod lineage;
@@ -32,6 +33,7 @@ pub use endpoint::Endpoint;
 pub use ends::{
     Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
 };
+pub use fate::{Fate, Refusal};
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};

@@ -4,10 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::ptr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::waiting::PATIENCE;
 
 /// What a command writes to the terminal that is its standard output.
 pub fn shown_on_terminal(command: &mut Command) -> Vec<u8> {
@@ -32,6 +37,93 @@ pub fn shown_on_terminal(command: &mut Command) -> Vec<u8> {
     );
     assert!(child.wait().unwrap().success());
     shown
+}
+
+/// A command with a terminal of its own, which it reads from and writes to.
+pub struct Session {
+    terminal: File,
+    child: Child,
+    shown: Vec<u8>,
+}
+
+impl Session {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Session {
+        let (terminal, theirs) = open(200);
+        let take_terminal = || {
+            // SAFETY: setsid takes nothing.
+            if unsafe { libc::setsid() } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: This call takes a number.
+            match unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        command
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs);
+        // SAFETY: Between fork and exec `take_terminal` makes two system calls.
+        let child = unsafe { command.pre_exec(take_terminal) }.spawn().unwrap();
+        // Without their side there is no end; the command keeps one as long as it is not dropped.
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Session {
+            terminal: File::from(terminal),
+            child,
+            shown: Vec::new(),
+        }
+    }
+
+    /// Waits until something stands there.
+    #[track_caller]
+    pub fn await_text(&mut self, text: &str) {
+        while !self.text().contains(text) {
+            assert!(self.read_some(), "{text:?} never came: {}", self.text());
+        }
+    }
+
+    /// Types on it.
+    pub fn type_in(&mut self, keys: &str) {
+        self.terminal.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for its end: how it ended, and what was shown.
+    #[track_caller]
+    pub fn finish(mut self) -> (ExitStatus, String) {
+        while self.read_some() {}
+        (self.child.wait().unwrap(), self.text())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+
+    /// Reads what is there, or waits for it; `false` at the end.
+    #[track_caller]
+    fn read_some(&mut self) -> bool {
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let mut watched = [PollFd::new(&self.terminal, PollFlags::IN)];
+        let ready = poll(&mut watched, Some(&patience)).unwrap();
+        assert!(ready > 0, "nothing more came: {}", self.text());
+        let mut bytes = [0; 4096];
+        // When nobody has their side open any more, reading ours fails.
+        let length = self.terminal.read(&mut bytes).unwrap_or(0);
+        self.shown.extend_from_slice(&bytes[..length]);
+        length > 0
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It is over but for a test that failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Both sides of a new terminal: ours and the command's.

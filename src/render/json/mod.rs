@@ -10,8 +10,8 @@ use super::address::{Side, push_addr, push_number};
 use super::escape::push_json;
 use crate::analyze::{GroupCounts, PoolKey, Verdict};
 use crate::model::{
-    DetailSet, Endpoint, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row, Source,
-    Table, Timer,
+    DetailSet, Endpoint, Fate, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row,
+    Source, Table, Timer,
 };
 
 /// What a document says beside the sockets.
@@ -248,7 +248,20 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     push_owners(out, &row.owners);
     push_timer(out, socket.timer);
     details::push_details(out, row, fields.details);
+    if let Some(fate) = row.fate {
+        push_fate(out, fate);
+    }
     out.push(b'}');
+}
+
+/// What became of a socket that was to be destroyed.
+#[cold]
+fn push_fate(out: &mut Vec<u8>, fate: Fate) {
+    out.extend_from_slice(b",\"destroyed\":");
+    let is_destroyed = fate == Fate::Destroyed;
+    out.extend_from_slice(if is_destroyed { b"true" } else { b"false" });
+    out.extend_from_slice(b",\"error\":");
+    push_optional(out, fate.error().as_deref().map(str::as_bytes));
 }
 
 /// The namespace as it was asked for, else no more than its number.

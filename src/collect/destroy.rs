@@ -1,0 +1,316 @@
+//! Destroys sockets that were listed: each by the id and the cookie that it had, so that no other
+//! one is ever hit, however fast its addresses are used again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+
+use super::{Batch, Flow, Method, Receiver, Request, collect_here};
+use crate::kernel::{Exchange, Host};
+use crate::model::{DetailSet, Fate, Gap, Protocol, Refusal, Socket, State, StateSet, Table};
+use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
+
+/// Of sockets that are bound alike the kernel chooses one by the hash of the peer. With so many
+/// ports of peers one of sixteen is missed once in ten million times.
+const MOST_PEER_PORTS: u16 = 256;
+
+/// Destroys sockets that were read from this host; returns what became of each, in their order.
+pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
+    let Host::Everywhere(everywhere) = host else {
+        return destroy_here(host, sockets);
+    };
+    let mut places: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+    for (index, socket) in sockets.iter().enumerate() {
+        places.entry(socket.netns).or_default().push(index);
+    }
+    let mut fates = vec![Fate::Refused(Refusal::NoNamespace); sockets.len()];
+    for (netns, indices) in places {
+        let there: Vec<Socket> = indices.iter().map(|&index| sockets[index]).collect();
+        let came = everywhere.at(netns, |host| destroy_here(host, &there));
+        for (index, fate) in indices.into_iter().zip(came.into_iter().flatten()) {
+            fates[index] = fate;
+        }
+    }
+    fates
+}
+
+/// Destroys sockets of the network namespace that this thread is in.
+fn destroy_here(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
+    if !host.is_here() {
+        return vec![Fate::Refused(Refusal::NoNamespace); sockets.len()];
+    }
+    let fate = |socket: &Socket| match destroy_request(socket, 0, 0) {
+        Some(_) => Fate::Gone,
+        None => Fate::Refused(Refusal::NoCookie),
+    };
+    let mut work = Work {
+        exchange: match Exchange::open() {
+            Ok(exchange) => exchange,
+            Err(error) => return vec![Fate::Refused(refusal(&error)); sockets.len()],
+        },
+        sockets: sockets.to_vec(),
+        fates: sockets.iter().map(fate).collect(),
+    };
+    let all = (0..sockets.len()).filter(|&index| work.fates[index] == Fate::Gone);
+    let (raw, others): (Vec<usize>, Vec<usize>) =
+        all.partition(|&index| sockets[index].protocol == Protocol::Raw);
+    work.attempt(&others, 0);
+    work.attempt_raw(&raw);
+    work.seek();
+    work.fates
+}
+
+/// Sockets on their way out, and what became of each so far.
+struct Work {
+    exchange: Exchange,
+    sockets: Vec<Socket>,
+    fates: Vec<Fate>,
+}
+
+impl Work {
+    /// Asks for these to be destroyed.
+    fn attempt(&mut self, indices: &[usize], peer_port: u16) {
+        for part in indices.chunks(Exchange::MOST_REQUESTS) {
+            // What is never answered counts as refused.
+            for &index in part {
+                self.fates[index] = Fate::Refused(Refusal::Errno(libc::ENOBUFS));
+            }
+            let request = |&index: &usize| {
+                let sequence = u32::try_from(index).ok()?;
+                destroy_request(&self.sockets[index], sequence, peer_port)
+            };
+            let requests: Vec<u8> = part.iter().filter_map(request).flatten().collect();
+            let fates = &mut self.fates;
+            let sent = self.exchange.ask(&requests, |chunk| {
+                for answer in answers(chunk) {
+                    let place = usize::try_from(answer.sequence).ok();
+                    let Some(fate) = place.and_then(|place| fates.get_mut(place)) else {
+                        continue;
+                    };
+                    *fate = match answer.kind {
+                        AnswerKind::Done => Fate::Destroyed,
+                        AnswerKind::Refused(libc::ENOENT) => Fate::Gone,
+                        AnswerKind::Refused(errno) => Fate::Refused(Refusal::Errno(errno)),
+                        AnswerKind::Found(_) => continue,
+                    };
+                }
+            });
+            if let Err(error) = sent {
+                for &index in part {
+                    self.fates[index] = Fate::Refused(refusal(&error));
+                }
+            }
+        }
+    }
+
+    /// The same of raw sockets, one by one: as the kernel does not compare their cookies, it is
+    /// asked first which one it would destroy.
+    fn attempt_raw(&mut self, indices: &[usize]) {
+        for &index in indices {
+            let socket = self.sockets[index];
+            let mut found = None;
+            let request = find_request(&socket, 0).unwrap_or_default();
+            let asked = self.exchange.ask(&request, |chunk| {
+                found = answers(chunk).map(|answer| answer.kind).next();
+            });
+            let spared = match asked {
+                Ok(()) => spared(&socket, found),
+                Err(error) => Some(Fate::Refused(refusal(&error))),
+            };
+            match spared {
+                Some(fate) => self.fates[index] = fate,
+                None => self.attempt(&[index], 0),
+            }
+        }
+    }
+
+    /// Looks for those that the kernel did not find: what is there still, it may find elsewhere
+    /// or on another try, as the sockets go that stood before them.
+    fn seek(&mut self) {
+        loop {
+            let lost: Vec<usize> = (0..self.sockets.len())
+                .filter(|&index| self.fates[index] == Fate::Gone)
+                .collect();
+            if lost.is_empty() {
+                return;
+            }
+            let alive = self.alive(&lost);
+            if alive.is_empty() {
+                return;
+            }
+            let mut found_one = false;
+            for index in alive {
+                found_one |= self.try_again(index);
+            }
+            if !found_one {
+                return;
+            }
+            // Nothing is tried twice in vain: only where one went may another be found.
+            for fate in &mut self.fates {
+                if *fate == Fate::Refused(Refusal::Hidden) {
+                    *fate = Fate::Gone;
+                }
+            }
+        }
+    }
+
+    /// Tries one that is there once more; whether the kernel found it now.
+    fn try_again(&mut self, index: usize) -> bool {
+        let socket = self.sockets[index];
+        if socket.protocol == Protocol::Raw {
+            self.attempt_raw(&[index]);
+        } else {
+            let is_one_of_several = socket.is_listening();
+            let most = if is_one_of_several {
+                MOST_PEER_PORTS
+            } else {
+                0
+            };
+            for peer_port in 0..=most {
+                self.attempt(&[index], peer_port);
+                if self.fates[index] != Fate::Gone {
+                    break;
+                }
+            }
+        }
+        let found = self.fates[index] != Fate::Gone;
+        if !found {
+            self.fates[index] = Fate::Refused(Refusal::Hidden);
+        }
+        found
+    }
+
+    /// Those of them that are there as they were.
+    fn alive(&mut self, indices: &[usize]) -> Vec<usize> {
+        let mut tables: Vec<Table> = Vec::new();
+        for &index in indices {
+            let table = self.sockets[index].table();
+            if !tables.contains(&table) {
+                tables.push(table);
+            }
+        }
+        let places = indices.iter().map(|&index| {
+            let socket = &self.sockets[index];
+            (socket.cookie, index)
+        });
+        let mut look = Look {
+            wanted: places.collect(),
+            found: Vec::new(),
+        };
+        let request = Request {
+            tables,
+            states: StateSet::ALL,
+            details: DetailSet::NONE,
+            method: Method::Netlink,
+            condition: None,
+        };
+        let read = collect_here(&Host::Live, &request, &mut look);
+        let is_blind = match &read {
+            Ok(report) => report.gaps.iter().any(Gap::loses_sockets),
+            Err(_) => true,
+        };
+        let seen: HashSet<usize> = look.found.iter().map(|&(index, _)| index).collect();
+        if is_blind {
+            // That one is gone is said of what is known to be.
+            for &index in indices.iter().filter(|index| !seen.contains(index)) {
+                self.fates[index] = Fate::Refused(Refusal::Errno(libc::ENOENT));
+            }
+        }
+        let is_same = |&(index, now): &(usize, Socket)| is_same(&self.sockets[index], &now);
+        let same = look.found.into_iter().filter(is_same);
+        same.map(|(index, _)| index).collect()
+    }
+}
+
+/// Whether a socket is what it was when it was listed. A connection that was reset may be there
+/// without its peer, and with its port for as long as a process holds it.
+fn is_same(then: &Socket, now: &Socket) -> bool {
+    let is_what_is_left = now.state == State::BoundInactive && then.state != now.state;
+    then.ends == now.ends && then.interface == now.interface && !is_what_is_left
+}
+
+/// What becomes of a raw socket without being destroyed, after what the kernel found in its place;
+/// `None` when that was the socket itself.
+fn spared(socket: &Socket, found: Option<AnswerKind>) -> Option<Fate> {
+    match found {
+        Some(AnswerKind::Found(cookie)) if cookie == socket.cookie => None,
+        Some(AnswerKind::Refused(errno)) if errno != libc::ENOENT => {
+            Some(Fate::Refused(Refusal::Errno(errno)))
+        }
+        // Another one, or none.
+        _ => Some(Fate::Gone),
+    }
+}
+
+/// Looks for sockets by their cookies.
+struct Look {
+    wanted: HashMap<u64, usize>,
+    found: Vec<(usize, Socket)>,
+}
+
+impl Receiver for Look {
+    fn begin(&mut self) {}
+
+    fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
+        for socket in &batch.sockets {
+            if let Some(&index) = self.wanted.get(&socket.cookie) {
+                self.found.push((index, *socket));
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    /// What was seen was there.
+    fn take_back(&mut self) -> bool {
+        true
+    }
+}
+
+fn refusal(error: &io::Error) -> Refusal {
+    Refusal::Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::inet_diag;
+
+    fn raw(cookie: u32) -> Socket {
+        let mut row = [0; inet_diag::ROW_LEN];
+        row[0] = 2;
+        row[44..48].copy_from_slice(&cookie.to_ne_bytes());
+        inet_diag::socket(&row, Protocol::Raw).unwrap()
+    }
+
+    #[test]
+    fn a_raw_socket_is_spared_where_another_is_found() {
+        let socket = raw(5);
+        assert_eq!(spared(&socket, Some(AnswerKind::Found(5))), None);
+        for other in [
+            Some(AnswerKind::Found(6)),
+            Some(AnswerKind::Refused(libc::ENOENT)),
+            Some(AnswerKind::Done),
+            None,
+        ] {
+            assert_eq!(spared(&socket, other), Some(Fate::Gone), "{other:?}");
+        }
+        let refused = Some(AnswerKind::Refused(libc::EINVAL));
+        let expected = Fate::Refused(Refusal::Errno(libc::EINVAL));
+        assert_eq!(spared(&socket, refused), Some(expected));
+    }
+
+    #[test]
+    fn what_lost_its_peer_or_port_is_not_the_same() {
+        let then = raw(5);
+        assert!(is_same(&then, &then));
+        let bound = Socket {
+            state: State::BoundInactive,
+            ..then
+        };
+        assert!(!is_same(&then, &bound) && is_same(&bound, &bound));
+        let elsewhere = Socket {
+            interface: 1,
+            ..then
+        };
+        assert!(!is_same(&then, &elsewhere));
+    }
+}

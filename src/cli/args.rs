@@ -209,7 +209,7 @@ mod tests {
         let args = Args::read(words.map(OsString::from)).unwrap();
         let asked = args.list.continuous.map(Seconds::duration);
         assert_eq!(asked, seconds.map(Duration::from_secs_f64));
-        assert_eq!(args.list.filter.join(" "), filter);
+        assert_eq!(args.list.filter.join(OsStr::new(" ")), filter);
     }
 
     #[test]

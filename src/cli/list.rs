@@ -1,12 +1,15 @@
 //! What the listing takes, and what it comes to.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::global::Seconds;
 use super::output::{Format, Output, UsageError};
+use crate::filter::{Query, Test};
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
+use crate::render::escape::terminal;
 use crate::render::{Column, UnknownColumn};
 
 /// What the listing takes. Names are those of ss.
@@ -120,7 +123,7 @@ pub struct ListArgs {
     pub filter_file: Option<PathBuf>,
     /// Which sockets, in the language of ss
     #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
+    pub filter: Vec<OsString>,
 }
 
 /// `-f`.
@@ -192,6 +195,8 @@ pub struct ListPlan {
     pub output: Output,
     /// The tables to read.
     pub tables: Vec<Table>,
+    /// Whether any flag says which tables.
+    pub names_tables: bool,
     /// The states to show when the filter names none.
     pub states: StateSet,
     /// The filter, as text: its names of ports need the services of the host.
@@ -238,12 +243,14 @@ impl ListPlan {
         let args = with_families(args);
         let tables = tables(&args);
         let states = states(&args);
+        let names_tables = names_tables(&args);
         let (interval, filter) = interval(args.continuous, args.filter)?;
         Ok(ListPlan {
             output,
             tables,
+            names_tables,
             states,
-            filter: filter.join(" "),
+            filter: words(&filter)?.join(" "),
             numeric: args.numeric,
             resolve: args.resolve,
             processes: args.processes,
@@ -266,21 +273,79 @@ impl ListPlan {
     }
 }
 
+impl ListPlan {
+    /// The families that flags name, each once.
+    pub fn named_families(&self) -> Vec<Family> {
+        let tables = self.tables.iter().filter(|_| self.names_tables);
+        let mut families: Vec<Family> = tables.map(|table| table.family).collect();
+        families.sort_unstable();
+        families.dedup();
+        families
+    }
+
+    /// The plan, with the sockets that its filter speaks of where no flag says which: as in ss,
+    /// `src unix:/run/x` alone lists unix sockets.
+    pub fn following(mut self, query: &Query) -> ListPlan {
+        let mut families = Family::BEYOND_IP.to_vec();
+        families.retain(|family| query.asks(&|test| *test == Test::Family(*family)));
+        if self.names_tables || families.is_empty() {
+            return self;
+        }
+        let of_ip = |test: &Test| matches!(test, Test::Port { .. } | Test::Address { .. });
+        if !query.asks(&of_ip) {
+            self.tables.clear();
+        }
+        let protocols = Protocol::EVERY.into_iter();
+        let mut tables: Vec<Table> = protocols.flat_map(Protocol::tables).collect();
+        tables.retain(|table| families.contains(&table.family) || self.tables.contains(table));
+        self.tables = tables;
+        // Packet and netlink sockets are never connected.
+        if self.states == StateSet::DEFAULT && families != [Family::Unix] {
+            self.states = self.states.with(State::Close);
+        }
+        self
+    }
+}
+
 /// `-c 5`: no filter begins with a bare number, so it is the interval.
 fn interval(
     continuous: Option<Seconds>,
-    mut filter: Vec<String>,
-) -> Result<(Option<Duration>, Vec<String>), UsageError> {
+    mut filter: Vec<OsString>,
+) -> Result<(Option<Duration>, Vec<OsString>), UsageError> {
     let Some(mut seconds) = continuous else {
         return Ok((None, filter));
     };
-    if filter
-        .first()
-        .is_some_and(|word| word.parse::<f64>().is_ok())
-    {
-        seconds = filter.remove(0).parse().map_err(UsageError::Interval)?;
+    let first = filter.first().and_then(|word| word.to_str());
+    if let Some(word) = first.filter(|word| word.parse::<f64>().is_ok()) {
+        seconds = word.parse().map_err(UsageError::Interval)?;
+        filter.remove(0);
     }
     Ok((Some(seconds.duration()), filter))
+}
+
+/// The filter as text, in which bytes that are none are written as it writes them.
+fn words(filter: &[OsString]) -> Result<Vec<String>, UsageError> {
+    let word = |word: &OsString| {
+        let bytes = word.as_encoded_bytes();
+        let mut text = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            // Between single quotes nothing stands for anything else.
+            if !chunk.invalid().is_empty() && bytes.contains(&b'\'') {
+                return Err(UsageError::BytesInQuotes(terminal(bytes)));
+            }
+            let backslashes = text.len() - text.trim_end_matches('\\').len();
+            if !chunk.invalid().is_empty() && backslashes % 2 == 1 {
+                // It would have left the byte as it is.
+                text.pop();
+            }
+            for byte in chunk.invalid() {
+                text += &format!("\\x{byte:02x}");
+            }
+        }
+        Ok(text)
+    };
+    filter.iter().map(word).collect()
 }
 
 /// The flags of `-f` as those that mean the same.
@@ -301,6 +366,12 @@ fn with_families(mut args: ListArgs) -> ListArgs {
 const fn means_ports(args: &ListArgs) -> bool {
     let beyond_ip = args.unix || args.packet || args.netlink;
     !(args.tcp || args.udp || args.raw) && (args.ipv4 || args.ipv6 || !beyond_ip)
+}
+
+/// Whether any flag says which tables.
+const fn names_tables(args: &ListArgs) -> bool {
+    let of_ip = args.tcp || args.udp || args.raw || args.ipv4 || args.ipv6;
+    of_ip || args.unix || args.packet || args.netlink
 }
 
 /// UDP before TCP, IPv4 before IPv6, as in ss.

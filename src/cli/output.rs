@@ -89,6 +89,9 @@ pub enum UsageError {
     /// A target that makes no sense.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A filter with a single quote and bytes that are no text.
+    #[error("filter: {0} is no UTF-8; expected \\xNN for such bytes, without single quotes")]
+    BytesInQuotes(String),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

@@ -16,6 +16,7 @@ use crate::model::Gap;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
+    let plan = &plan.clone().following(&query);
     let request = request(context, plan, &query);
     if plan.quiet {
         return search(context, &request, &query);
@@ -76,7 +77,7 @@ impl Receiver for Search<'_> {
         let sieve = &self.sieve;
         self.stage
             .append_if(batch, |socket, details| sieve.may_pass(socket, details));
-        if sieve.asks_owners() {
+        if sieve.asks_more() {
             sieve.sift(&mut self.annotator, &mut self.stage, 0);
         }
         self.found |= !self.stage.sockets.is_empty();

@@ -9,7 +9,7 @@ use crate::cli::ListPlan;
 use crate::collect::{addresses, namespaces, user_id};
 use crate::filter::Names;
 use crate::join::Services;
-use crate::model::{Gap, PortRange, Protocol};
+use crate::model::{Family, Gap, PortRange, Protocol};
 
 /// The range of a kernel that was told nothing.
 const DEFAULT_RANGE: PortRange = match PortRange::new(32768, 60999) {
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct MachineNames<'a> {
     context: &'a Context,
     plan: &'a ListPlan,
+    /// Those that are listed, each once.
+    families: Vec<Family>,
     /// How long to wait for name servers, for all hosts together.
     patience: Cell<Duration>,
     services: OnceCell<Services>,
@@ -36,6 +38,7 @@ impl<'a> MachineNames<'a> {
         MachineNames {
             context,
             plan,
+            families: plan.named_families(),
             patience: Cell::new(PATIENCE),
             services: OnceCell::new(),
             gap: OnceCell::new(),
@@ -58,6 +61,10 @@ impl<'a> MachineNames<'a> {
 }
 
 impl Names for MachineNames<'_> {
+    fn families(&self) -> &[Family] {
+        &self.families
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         let services = self.services.get_or_init(|| self.context.services());
         let listed = |protocol: &Protocol| {

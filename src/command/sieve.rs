@@ -1,5 +1,5 @@
 //! Which of the sockets that were read a filter lets pass: first by what they tell of themselves,
-//! then, where it asks for that, by who holds them.
+//! then, where it asks for that, by their names and by who holds them.
 
 use super::annotate::Annotator;
 use super::context::Context;
@@ -15,8 +15,10 @@ pub(super) struct Sieve<'q> {
     condition: Option<&'q Expression>,
     /// What of the condition a socket tells alone; `None` when every socket may pass.
     alone: Option<Expression>,
-    /// Whether that is not all.
-    asks_owners: bool,
+    /// Whether that is not all: names or owners decide.
+    asks_more: bool,
+    /// Whether names do.
+    asks_names: bool,
     /// The network namespaces that are read, by the number that sockets have of theirs; none where
     /// they do not matter.
     namespaces: Vec<Namespace>,
@@ -28,8 +30,9 @@ impl<'q> Sieve<'q> {
         let asks_netns = query.asks(&|test| matches!(test, Test::Netns(_)));
         Sieve {
             condition,
-            alone: condition.and_then(|condition| condition.judged_by(Judge::WITHOUT_OWNERS)),
-            asks_owners: query.asks(&Test::needs_owners),
+            alone: condition.and_then(|condition| condition.judged_by(Judge::OF_SOCKETS)),
+            asks_more: query.asks(&|test| test.needs_owners() || test.needs_names()),
+            asks_names: query.asks(&Test::needs_names),
             namespaces: match (asks_netns, context.is_everywhere()) {
                 (false, _) => Vec::new(),
                 (true, true) => namespaces(&context.host),
@@ -41,9 +44,9 @@ impl<'q> Sieve<'q> {
         }
     }
 
-    /// Whether owners decide.
-    pub(super) const fn asks_owners(&self) -> bool {
-        self.asks_owners
+    /// Whether more decides than what sockets tell alone.
+    pub(super) const fn asks_more(&self) -> bool {
+        self.asks_more
     }
 
     /// Whether a socket passes, as far as it tells alone.
@@ -57,10 +60,11 @@ impl<'q> Sieve<'q> {
     /// Prepares rows of a batch, from `start` on, that may pass, and leaves those that do.
     pub(super) fn sift(&self, annotator: &mut Annotator<'_>, batch: &mut Batch, start: usize) {
         annotator.prepare(&batch.sockets[start..]);
-        if let Some(condition) = self.condition.filter(|_| self.asks_owners) {
-            batch.retain(start, |socket, details| {
+        if let Some(condition) = self.condition.filter(|_| self.asks_more) {
+            batch.retain(start, |socket, details, name| {
                 condition.holds(&Row {
                     owners: annotator.owners(socket),
+                    beyond_ip: self.asks_names.then(|| annotator.names(socket, name)),
                     ..self.row(socket, details)
                 })
             });

@@ -84,7 +84,7 @@ impl Receiver for Count<'_> {
         self.stage.clear();
         self.stage
             .append_if(batch, |socket, details| sieve.may_pass(socket, details));
-        if sieve.asks_owners() {
+        if sieve.asks_more() {
             sieve.sift(&mut self.annotator, &mut self.stage, 0);
         }
         for socket in &self.stage.sockets {

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::model::PortRange;
+use crate::model::{Family, PortRange};
 
 /// Knows the machine that is looked at. Each is asked only for names that a filter has; the error
 /// says why there is no answer.
 pub trait Names {
+    /// The families that are listed; none where nobody said which.
+    fn families(&self) -> &[Family];
+
     /// The port of a service.
     fn port(&self, service: &str) -> Result<u16, String>;
 
@@ -44,6 +47,10 @@ impl Known {
 
 #[cfg(test)]
 impl Names for Known {
+    fn families(&self) -> &[Family] {
+        &[]
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         Known::one(service.as_bytes(), "https", 443)
     }

@@ -13,6 +13,7 @@ mod namespace;
 mod owner;
 mod port;
 mod protocol;
+mod protocol_names;
 mod published;
 mod queue;
 mod route;
@@ -40,6 +41,10 @@ pub use namespace::Namespace;
 pub use owner::{Holder, Owner, Owners, Process, Processes};
 pub use port::{PortClass, PortRange, PortSet};
 pub use protocol::{Family, Protocol, Source, Table};
+pub use protocol_names::{
+    FRAMES_OF_EVERY_PROTOCOL, frame_protocol, frame_protocol_name, netlink_protocol,
+    netlink_protocol_names,
+};
 pub use published::{Published, Publisher};
 pub use queue::Queues;
 pub use route::Route;

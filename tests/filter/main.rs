@@ -6,6 +6,7 @@
 mod support;
 
 mod beside_ss;
+mod beyond_ip;
 mod grammar;
 mod marks;
 mod owners;

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use portstat::filter::Names;
-use portstat::model::PortRange;
+use portstat::model::{Family, PortRange};
 
 /// Everything that has such a name is there.
 pub struct NamesThat(pub fn(&str) -> bool);
@@ -21,6 +21,10 @@ impl NamesThat {
 }
 
 impl Names for NamesThat {
+    fn families(&self) -> &[Family] {
+        &[]
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         self.one(service.as_bytes(), 1)
     }

@@ -1,6 +1,7 @@
 //! Text to expression.
 
 mod address;
+mod beyond_ip;
 mod ends;
 mod number;
 mod owners;
@@ -15,6 +16,7 @@ use super::error::{printable, quoted};
 use super::lex::{Token, tokens};
 use super::{Comparison, End, Expression, FilterError, Names, Query, Test};
 use number::decimal;
+use sockets::interfaces;
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;

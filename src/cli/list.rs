@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::filter::filter_text;
 use super::global::Seconds;
 use super::output::{Format, Output, UsageError};
-use crate::filter::{Query, Test};
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
-use crate::render::escape::terminal;
 use crate::render::{Column, UnknownColumn};
 
 /// What the listing takes. Names are those of ss.
@@ -250,7 +249,7 @@ impl ListPlan {
             tables,
             names_tables,
             states,
-            filter: words(&filter)?.join(" "),
+            filter: filter_text(&filter)?,
             numeric: args.numeric,
             resolve: args.resolve,
             processes: args.processes,
@@ -273,40 +272,6 @@ impl ListPlan {
     }
 }
 
-impl ListPlan {
-    /// The families that flags name, each once.
-    pub fn named_families(&self) -> Vec<Family> {
-        let tables = self.tables.iter().filter(|_| self.names_tables);
-        let mut families: Vec<Family> = tables.map(|table| table.family).collect();
-        families.sort_unstable();
-        families.dedup();
-        families
-    }
-
-    /// The plan, with the sockets that its filter speaks of where no flag says which: as in ss,
-    /// `src unix:/run/x` alone lists unix sockets.
-    pub fn following(mut self, query: &Query) -> ListPlan {
-        let mut families = Family::BEYOND_IP.to_vec();
-        families.retain(|family| query.asks(&|test| *test == Test::Family(*family)));
-        if self.names_tables || families.is_empty() {
-            return self;
-        }
-        let of_ip = |test: &Test| matches!(test, Test::Port { .. } | Test::Address { .. });
-        if !query.asks(&of_ip) {
-            self.tables.clear();
-        }
-        let protocols = Protocol::EVERY.into_iter();
-        let mut tables: Vec<Table> = protocols.flat_map(Protocol::tables).collect();
-        tables.retain(|table| families.contains(&table.family) || self.tables.contains(table));
-        self.tables = tables;
-        // Packet and netlink sockets are never connected.
-        if self.states == StateSet::DEFAULT && families != [Family::Unix] {
-            self.states = self.states.with(State::Close);
-        }
-        self
-    }
-}
-
 /// `-c 5`: no filter begins with a bare number, so it is the interval.
 fn interval(
     continuous: Option<Seconds>,
@@ -321,31 +286,6 @@ fn interval(
         filter.remove(0);
     }
     Ok((Some(seconds.duration()), filter))
-}
-
-/// The filter as text, in which bytes that are none are written as it writes them.
-fn words(filter: &[OsString]) -> Result<Vec<String>, UsageError> {
-    let word = |word: &OsString| {
-        let bytes = word.as_encoded_bytes();
-        let mut text = String::with_capacity(bytes.len());
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            // Between single quotes nothing stands for anything else.
-            if !chunk.invalid().is_empty() && bytes.contains(&b'\'') {
-                return Err(UsageError::BytesInQuotes(terminal(bytes)));
-            }
-            let backslashes = text.len() - text.trim_end_matches('\\').len();
-            if !chunk.invalid().is_empty() && backslashes % 2 == 1 {
-                // It would have left the byte as it is.
-                text.pop();
-            }
-            for byte in chunk.invalid() {
-                text += &format!("\\x{byte:02x}");
-            }
-        }
-        Ok(text)
-    };
-    filter.iter().map(word).collect()
 }
 
 /// The flags of `-f` as those that mean the same.

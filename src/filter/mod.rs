@@ -25,7 +25,7 @@ mod tree;
 
 use crate::model::StateSet;
 
-pub use error::FilterError;
+pub use error::{FilterError, FilterLine};
 pub use glob::{Glob, Naming};
 #[cfg(test)]
 pub(crate) use names::Known;

@@ -7,6 +7,7 @@ mod support;
 
 mod beside_ss;
 mod beyond_ip;
+mod file;
 mod grammar;
 mod marks;
 mod owners;

@@ -55,6 +55,7 @@ pub fn parse(text: &str, names: &dyn Names) -> Result<Query, FilterError> {
 fn unclosed(text: &str, column: usize) -> FilterError {
     FilterError {
         text: text.chars().map(printable).collect(),
+        line: None,
         column,
         expected: "a quote that is closed".to_owned(),
         found: "one that is not".to_owned(),
@@ -95,6 +96,7 @@ impl Parser<'_> {
         };
         FilterError {
             text: self.text.chars().map(printable).collect(),
+            line: None,
             column,
             expected: expected.into(),
             found,

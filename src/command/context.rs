@@ -155,6 +155,7 @@ impl Warned {
         let about = match gap {
             Gap::Garbled { place, .. } => place.clone(),
             Gap::Owners { cause, .. } => cause.name().to_owned(),
+            Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),
             _ => gap.place().unwrap_or_default(),
         };
         self.gaps.insert((discriminant(gap), gap.what(), about))

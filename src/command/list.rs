@@ -53,7 +53,7 @@ fn search(context: &mut Context, request: &Request, query: &Query) -> Result<Fin
         return Ok(Finish::Done);
     }
     let mut gaps = report.gaps.clone();
-    gaps.extend(search.sieve.gap(&report));
+    gaps.extend(search.sieve.gaps(&report));
     gaps.extend(search.annotator.gaps());
     let hides = |gap: &&Gap| gap.loses_sockets() || matches!(gap, Gap::Owners { .. });
     match gaps.iter().find(hides) {
@@ -131,7 +131,7 @@ fn print_streamed(
     let report = collect(&context.host, request, &mut stream)?;
     let (ephemeral, annotator) = stream.finish()?;
     let mut gaps = report.gaps.clone();
-    gaps.extend(sieve.gap(&report));
+    gaps.extend(sieve.gaps(&report));
     gaps.extend(annotator.gaps());
     Ok(Remarks {
         gaps,

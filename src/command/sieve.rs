@@ -5,7 +5,7 @@ use super::annotate::Annotator;
 use super::context::Context;
 use crate::collect::{Batch, Report, namespaces};
 use crate::filter::{Expression, Judge, Query, Test};
-use crate::model::{Details, Family, Gap, Namespace, Row, Socket, Source, Table};
+use crate::model::{Details, Family, Gap, Namespace, NetnsId, Row, Socket, Source, Table};
 
 /// Decides on sockets by themselves.
 pub(super) type Pass<'a> = &'a dyn Fn(&Socket, Option<&Details>) -> bool;
@@ -80,18 +80,39 @@ impl<'q> Sieve<'q> {
     }
 
     /// What the filter asks for and was not told, where the tables were read so.
-    pub(super) fn gap(&self, report: &Report) -> Option<Gap> {
-        let asks = self
-            .condition?
-            .find(&|test| test.judge() == Judge::NewKernel);
+    pub(super) fn gaps(&self, report: &Report) -> Vec<Gap> {
+        let Some(condition) = self.condition else {
+            return Vec::new();
+        };
+        let asks = condition.find(&|test| test.judge() == Judge::NewKernel);
         // Of others than sockets of IP the kernel tells no more.
         let is_proc = |(table, source): &(Table, Source)| {
             *source == Source::Proc && Family::IP.contains(&table.family)
         };
-        let untold = asks.is_some() && report.sources.iter().any(is_proc);
-        untold.then_some(Gap::Untold {
-            what: "devices, marks or cgroups",
-            reason: "/proc/net does not tell them",
-        })
+        let mut gaps = Vec::new();
+        if asks.is_some() && report.sources.iter().any(is_proc) {
+            gaps.push(Gap::Untold {
+                what: "devices, marks or cgroups",
+                reason: "/proc/net does not tell them",
+            });
+        }
+        // It may be one of those of which not even the inode may be read.
+        // A mount tells which one it keeps, and not which processes are in that.
+        let is_told = |id| {
+            let mut namespaces = self.namespaces.iter();
+            namespaces.any(|namespace| namespace.is(id) && namespace.pid.is_some())
+        };
+        let is_unknown = |test: &Test| match test {
+            Test::Netns(id @ NetnsId::Inode(_)) => !is_told(*id),
+            _ => false,
+        };
+        let hides_one = |namespace: &Namespace| namespace.inode.is_none();
+        if self.namespaces.iter().any(hides_one) && condition.find(&is_unknown).is_some() {
+            gaps.push(Gap::Untold {
+                what: "network namespaces",
+                reason: "which one it is cannot be told of those that may not be entered",
+            });
+        }
+        gaps
     }
 }

@@ -114,7 +114,7 @@ fn print(
     };
     let mut count = Count::new(context, request, query, settings.clone());
     let mut report = collect(&context.host, request, &mut count)?;
-    report.gaps.extend(count.sieve.gap(&report));
+    report.gaps.extend(count.sieve.gaps(&report));
     report.gaps.extend(count.annotator.gaps());
     let summary = &count.summary;
     let counted = count.ephemeral.take();

@@ -55,7 +55,7 @@ impl Test {
                 .is_some_and(|found| comparison.holds(found, port)),
             Test::Autobound(range) => socket.inet().is_some_and(|ends| {
                 let told = row.details.and_then(|details| details.autobound);
-                told.unwrap_or(range.contains(ends.local.port))
+                told.unwrap_or(true) && range.contains(ends.local.port)
             }),
             Test::Interface(index) => socket.interface == index,
             // As in ss, a mark that is not told is none.
@@ -70,10 +70,7 @@ impl Test {
                 row.uid().is_some_and(|found| comparison.holds(found, uid))
             }
             Test::Inode { comparison, inode } => comparison.holds(socket.inode, inode),
-            Test::Netns(inode) => {
-                let namespace = row.namespace;
-                namespace.is_some_and(|namespace| namespace.inode == Some(inode))
-            }
+            Test::Netns(id) => row.namespace.is_some_and(|namespace| namespace.is(id)),
             Test::Pid { comparison, pid } => row
                 .owners
                 .iter()

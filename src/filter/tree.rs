@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Glob;
-use crate::model::{Family, PortRange};
+use crate::model::{Family, NetnsId, PortRange};
 
 /// A condition on a socket.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,8 +194,8 @@ pub enum Test {
         /// With which inode.
         inode: u64,
     },
-    /// `netns`: in the network namespace of this inode.
-    Netns(u64),
+    /// `netns`: in this network namespace.
+    Netns(NetnsId),
     /// `pid`: held by such a process.
     Pid {
         /// How it compares.

@@ -41,7 +41,7 @@ pub use files::{LockedFile, replace_file};
 pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
 pub use host::{Host, LOCAL_ROUTES};
 pub use input::read_input;
-pub use lookup::user_id;
+pub use lookup::{first_netns, user_id};
 pub use names::{own_uid, user_name};
 pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
 pub use privilege::may_bind_low_ports;

@@ -10,6 +10,7 @@ mod beyond_ip;
 mod file;
 mod grammar;
 mod marks;
+mod netns;
 mod owners;
 mod recorded;
 mod sockets;

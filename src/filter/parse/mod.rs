@@ -165,7 +165,7 @@ impl Parser<'_> {
             "dport" => self.port_test(End::Peer),
             "src" => self.address_test(End::Local),
             "dst" => self.address_test(End::Peer),
-            "autobound" => Ok(Expression::Test(Test::Autobound(self.names.ephemeral()))),
+            "autobound" => Ok(self.autobound()),
             "dev" => self.interface_test(),
             "fwmark" => self.mark_test(),
             "cgroup" => self.cgroup_test(),
@@ -187,6 +187,19 @@ impl Parser<'_> {
                 Err(self.error(TESTS))
             }
         }
+    }
+
+    /// In each namespace the kernel chooses out of a range of its own.
+    fn autobound(&self) -> Expression {
+        let test = |(netns, range)| {
+            let chosen = Expression::Test(Test::Autobound(range));
+            match netns {
+                Some(id) => Expression::And(vec![Test::Netns(id).into(), chosen]),
+                None => chosen,
+            }
+        };
+        let tests = self.names.ephemeral().into_iter().map(test);
+        joined(tests.collect(), Expression::Or)
     }
 
     fn comparison(&mut self) -> Option<Comparison> {

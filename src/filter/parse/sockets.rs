@@ -6,6 +6,7 @@ use super::super::tree::Test;
 use super::super::{Expression, FilterError, Names};
 use super::number::{c_number, decimal};
 use super::{Parser, joined};
+use crate::model::NetnsId;
 
 impl Parser<'_> {
     /// What follows `dev`.
@@ -48,13 +49,10 @@ impl Parser<'_> {
 
     /// What follows `netns`.
     pub(super) fn netns_test(&mut self) -> Result<Expression, FilterError> {
-        let expected = "the inode or name of a network namespace";
+        let expected = "self, host, or the name, a process, the file or the inode of a network \
+                        namespace";
         self.equality("namespaces", expected, |parser, value| {
-            match from_utf8(value).ok().and_then(decimal) {
-                Some(inode) => Ok(inode),
-                None => parser.names.netns(value),
-            }
-            .map(Test::Netns)
+            parser.names.netns(value).map(Test::Netns)
         })
     }
 
@@ -96,7 +94,10 @@ pub(super) fn interfaces(names: &dyn Names, name: &[u8]) -> Result<Expression, S
     let test = |(netns, index): (Option<u64>, u32)| {
         let at = Expression::Test(Test::Interface(index));
         match netns {
-            Some(inode) => Expression::And(vec![Test::Netns(inode).into(), at]),
+            Some(inode) => {
+                let there = Test::Netns(NetnsId::Inode(inode));
+                Expression::And(vec![there.into(), at])
+            }
             None => at,
         }
     };

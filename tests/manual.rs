@@ -5,7 +5,7 @@
 mod names;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -540,7 +540,8 @@ fn check_invocation(args: &[String]) {
     let words = ["portstat".to_owned()].into_iter().chain(args.to_vec());
     let parsed =
         Args::read(words.map(OsString::from)).unwrap_or_else(|error| panic!("{args:?}: {error}"));
-    let filter = parsed.list.filter.join(" ");
+    let filter = parsed.list.filter.join(OsStr::new(" "));
+    let filter = filter.to_str().unwrap();
     let plan = Plan::new(parsed, &Environment::default());
     assert!(plan.is_ok(), "{args:?}: {plan:?}");
     // The interval of -c is not yet taken off.

@@ -101,10 +101,10 @@ fn split_interval(word: &str) -> Option<(&str, &str)> {
         .strip_prefix('-')
         .filter(|flags| !flags.starts_with('-'))?;
     let before = bundle.find('c')?;
-    // What follows -N names a network namespace, and what follows -f a family.
+    // What follows -N names a network namespace, what follows -f a family, and -F a file.
     let flags_only = bundle[..before]
         .bytes()
-        .all(|flag| flag.is_ascii_alphanumeric() && !matches!(flag, b'f' | b'N'));
+        .all(|flag| flag.is_ascii_alphanumeric() && !matches!(flag, b'f' | b'F' | b'N'));
     flags_only.then(|| word.split_at(before + 2))
 }
 
@@ -210,7 +210,7 @@ mod tests {
         let args = Args::read(words.map(OsString::from)).unwrap();
         let asked = args.list.continuous.map(Seconds::duration);
         assert_eq!(asked, seconds.map(Duration::from_secs_f64));
-        assert_eq!(args.list.filter.join(" "), filter);
+        assert_eq!(args.list.filter.join(OsStr::new(" ")), filter);
     }
 
     #[test]
@@ -231,6 +231,7 @@ mod tests {
         check_interval("-tn -- -c 5", None, "-c 5");
         check_interval("-nf unix -c 2", Some(2.0), "");
         check_interval("-tNabc5", None, "");
+        check_interval("-tFabc5", None, "");
         check_interval("-tcNabc5", Some(1.0), "");
         check_interval("-tNc -c 5", Some(5.0), "");
     }

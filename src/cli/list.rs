@@ -1,9 +1,11 @@
 //! What the listing takes, and what it comes to.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::filter::filter_text;
 use super::global::Seconds;
 use super::output::{Format, Output, UsageError};
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
@@ -120,7 +122,7 @@ pub struct ListArgs {
     pub filter_file: Option<PathBuf>,
     /// Which sockets, in the language of ss
     #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
+    pub filter: Vec<OsString>,
 }
 
 /// `-f`.
@@ -192,6 +194,8 @@ pub struct ListPlan {
     pub output: Output,
     /// The tables to read.
     pub tables: Vec<Table>,
+    /// Whether any flag says which tables.
+    pub names_tables: bool,
     /// The states to show when the filter names none.
     pub states: StateSet,
     /// The filter, as text: its names of ports need the services of the host.
@@ -238,12 +242,14 @@ impl ListPlan {
         let args = with_families(args);
         let tables = tables(&args);
         let states = states(&args);
+        let names_tables = names_tables(&args);
         let (interval, filter) = interval(args.continuous, args.filter)?;
         Ok(ListPlan {
             output,
             tables,
+            names_tables,
             states,
-            filter: filter.join(" "),
+            filter: filter_text(&filter)?,
             numeric: args.numeric,
             resolve: args.resolve,
             processes: args.processes,
@@ -269,16 +275,15 @@ impl ListPlan {
 /// `-c 5`: no filter begins with a bare number, so it is the interval.
 fn interval(
     continuous: Option<Seconds>,
-    mut filter: Vec<String>,
-) -> Result<(Option<Duration>, Vec<String>), UsageError> {
+    mut filter: Vec<OsString>,
+) -> Result<(Option<Duration>, Vec<OsString>), UsageError> {
     let Some(mut seconds) = continuous else {
         return Ok((None, filter));
     };
-    if filter
-        .first()
-        .is_some_and(|word| word.parse::<f64>().is_ok())
-    {
-        seconds = filter.remove(0).parse().map_err(UsageError::Interval)?;
+    let first = filter.first().and_then(|word| word.to_str());
+    if let Some(word) = first.filter(|word| word.parse::<f64>().is_ok()) {
+        seconds = word.parse().map_err(UsageError::Interval)?;
+        filter.remove(0);
     }
     Ok((Some(seconds.duration()), filter))
 }
@@ -301,6 +306,12 @@ fn with_families(mut args: ListArgs) -> ListArgs {
 const fn means_ports(args: &ListArgs) -> bool {
     let beyond_ip = args.unix || args.packet || args.netlink;
     !(args.tcp || args.udp || args.raw) && (args.ipv4 || args.ipv6 || !beyond_ip)
+}
+
+/// Whether any flag says which tables.
+const fn names_tables(args: &ListArgs) -> bool {
+    let of_ip = args.tcp || args.udp || args.raw || args.ipv4 || args.ipv6;
+    of_ip || args.unix || args.packet || args.netlink
 }
 
 /// UDP before TCP, IPv4 before IPv6, as in ss.

@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod ephemeral;
+mod filter;
 pub mod global;
 pub mod kill;
 pub mod list;
@@ -17,6 +18,7 @@ pub mod why;
 
 pub use args::{Args, Command, means_ephemeral, means_plugin};
 pub use ephemeral::{EphemeralPlan, ReportFormat};
+pub use filter::text_of_filter;
 pub use global::Netns;
 pub use kill::{Consent, KillError, KillPlan};
 pub use list::ListPlan;

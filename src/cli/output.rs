@@ -96,6 +96,9 @@ pub enum UsageError {
     /// Sockets that cannot be destroyed so.
     #[error(transparent)]
     Kill(#[from] KillError),
+    /// A filter with a single quote and bytes that are no text.
+    #[error("filter: {0} is no UTF-8; expected \\xNN for such bytes, without single quotes")]
+    BytesInQuotes(String),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

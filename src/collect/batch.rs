@@ -55,10 +55,15 @@ impl Batch {
     }
 
     /// Leaves the rows before `start`, and of the others those that pass.
-    pub fn retain(&mut self, start: usize, pass: impl Fn(&Socket, Option<&Details>) -> bool) {
+    pub fn retain(
+        &mut self,
+        start: usize,
+        pass: impl Fn(&Socket, Option<&Details>, Option<&[u8]>) -> bool,
+    ) {
         let mut kept = start;
         for index in start..self.sockets.len() {
-            if pass(&self.sockets[index], self.details.get(index)) {
+            let socket = &self.sockets[index];
+            if pass(socket, self.details.get(index), self.name(socket)) {
                 self.sockets.swap(kept, index);
                 if !self.details.is_empty() {
                     self.details.swap(kept, index);
@@ -143,7 +148,7 @@ mod tests {
                 details: (0..8).filter(|_| with_details).map(details).collect(),
                 ..Batch::default()
             };
-            batch.retain(2, |socket, details| {
+            batch.retain(2, |socket, details, _| {
                 assert!(details.is_none_or(|details| details.cgroup == Some(socket.inode)));
                 socket.inode % 3 == 1
             });

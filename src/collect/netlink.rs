@@ -1,5 +1,6 @@
 //! Tables over sock_diag of this machine.
 
+use std::cell::RefCell;
 use std::io;
 
 use super::attempts::{End, INTERRUPTED, attempts, cut, follow, refusal};
@@ -8,7 +9,7 @@ use super::rows::Rows;
 use super::{Request, Walk};
 use crate::filter::{Expression, Fate, Test};
 use crate::kernel::{AdminDetails, Dump, Host};
-use crate::model::{Gap, Protocol};
+use crate::model::{Gap, PortRange, Protocol};
 use crate::wire::{bytecode, diag, inet_diag};
 
 /// How reading a table went.
@@ -131,15 +132,17 @@ fn parts(condition: Option<&Expression>) -> Vec<Part> {
     let Some(condition) = condition else {
         return vec![part(&Expression::constant(true), None)];
     };
-    let Some(autobound) = condition.find(&is_autobound) else {
+    let Some((range, is_only)) = autobound_range(condition) else {
         return vec![part(condition, None)];
     };
     let kinds = [true, false].into_iter().filter_map(|chosen| {
         let rest = condition.weakened(&|test| match is_autobound(test) {
-            true => Fate::Is(chosen),
+            true if is_only || !chosen => Fate::Is(chosen),
+            // It may lie in the range of another namespace.
+            true => Fate::Unknown,
             false => Fate::Stays,
         });
-        let mut kind = Expression::Test(autobound.clone());
+        let mut kind = Expression::Test(Test::Autobound(range));
         if !chosen {
             kind = Expression::Not(Box::new(kind));
         }
@@ -147,6 +150,23 @@ fn parts(condition: Option<&Expression>) -> Vec<Part> {
         wanted.then(|| part(&Expression::And(vec![kind, rest]), Some(chosen)))
     });
     kinds.collect()
+}
+
+/// The range that all ports lie in out of which the kernel chooses, as far as a condition asks for
+/// them, and whether it asks for no other. Network namespaces have ranges of their own.
+fn autobound_range(condition: &Expression) -> Option<(PortRange, bool)> {
+    let found = RefCell::new(Vec::new());
+    condition.find(&|test| {
+        if let Test::Autobound(range) = test {
+            found.borrow_mut().push(*range);
+        }
+        false
+    });
+    let found = found.into_inner();
+    let first = found.iter().map(|range| range.first()).min()?;
+    let last = found.iter().map(|range| range.last()).max()?;
+    let whole = PortRange::new(first, last)?;
+    Some((whole, found.iter().all(|range| *range == whole)))
 }
 
 /// Whether an error says that we may not ask for that: of all operations only for marks.

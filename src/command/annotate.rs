@@ -29,6 +29,8 @@ pub(super) struct Wants {
     pub(super) cgroups: bool,
     pub(super) hosts: bool,
     pub(super) unix_peers: bool,
+    /// Names of the peers of unix sockets are asked for by the filter, printed or not.
+    pub(super) judged_peers: bool,
     pub(super) port_processes: bool,
     pub(super) namespaces: bool,
 }
@@ -45,6 +47,7 @@ impl Wants {
             cgroups: plan.needed_details().extended,
             hosts: plan.needs_hosts(),
             unix_peers: plan.needs_unix_peers(),
+            judged_peers: judged.judged_peers,
             port_processes: plan.needs_port_processes(),
             namespaces: plan.needs_namespaces(),
         }
@@ -54,6 +57,7 @@ impl Wants {
     pub(super) fn of_filter(query: &Query) -> Wants {
         Wants {
             judged_owners: query.asks(&Test::needs_owners),
+            judged_peers: query.asks(&Test::needs_peer_names),
             process_details: query.asks(&Test::needs_process_details),
             ..Wants::default()
         }
@@ -215,13 +219,30 @@ impl<'h> Annotator<'h> {
     ) -> Box<model::BeyondIp<'a>> {
         Box::new(model::BeyondIp {
             name,
-            peer_name: self.beyond_ip.peer_name(socket),
+            peer_name: self
+                .beyond_ip
+                .peer_name(socket)
+                .filter(|_| self.wants.unix_peers),
             peer_owners: match &self.holders {
                 _ if !(self.wants.owners && self.wants.unix_peers) => Owners::Unasked,
                 Some(holders) => holders.of_peer(socket),
                 None => Owners::None,
             },
             port_process: self.beyond_ip.port_process(socket),
+        })
+    }
+
+    /// Names of a prepared unix socket and its peer, printed or not.
+    pub(super) fn names<'a>(
+        &'a self,
+        socket: &Socket,
+        name: Option<&'a [u8]>,
+    ) -> Box<model::BeyondIp<'a>> {
+        Box::new(model::BeyondIp {
+            name,
+            peer_name: self.beyond_ip.peer_name(socket),
+            peer_owners: Owners::Unasked,
+            port_process: None,
         })
     }
 

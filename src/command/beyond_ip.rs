@@ -47,7 +47,9 @@ impl<'a> BeyondIp<'a> {
                         IpProtocols::new(protocols::parse(&text))
                     });
                 }
-                Ends::Unix(ends) if self.wants.unix_peers && ends.peer != 0 => {
+                Ends::Unix(ends)
+                    if (self.wants.unix_peers || self.wants.judged_peers) && ends.peer != 0 =>
+                {
                     self.unix_names
                         .get_or_insert_with(|| UnixNames::read(host, self.request.method));
                 }

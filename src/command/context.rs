@@ -49,6 +49,9 @@ pub enum Error {
     /// A filter that makes no sense.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// The file of a filter cannot be read, and why.
+    #[error("cannot read the filter in {0}: {1}")]
+    FilterFile(String, String),
     /// The recording cannot be used.
     #[error("{}", message(&.0.to_string().replace('\n', "\\n")))]
     Host(#[from] HostError),
@@ -83,7 +86,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Filter(_) | Error::Unconfirmed => 2,
             Error::Host(_) | Error::Netns(_) | Error::Nothing(_) | Error::Record(_) => 4,
-            Error::File { .. } | Error::Output(_) => 4,
+            Error::File { .. } | Error::FilterFile(..) | Error::Output(_) => 4,
         }
     }
 
@@ -159,6 +162,7 @@ impl Warned {
         let about = match gap {
             Gap::Garbled { place, .. } => place.clone(),
             Gap::Owners { cause, .. } => cause.name().to_owned(),
+            Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),
             _ => gap.place().unwrap_or_default(),
         };
         self.gaps.insert((discriminant(gap), gap.what(), about))

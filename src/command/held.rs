@@ -51,7 +51,7 @@ impl<'a> Held<'a> {
         let counts = |settings| PortCounts::new(context, settings);
         let mut hold = Hold::new(&pass, settings.clone().map(counts));
         let mut report = collect(&context.host, request, &mut hold)?;
-        report.gaps.extend(sieve.gap(&report));
+        report.gaps.extend(sieve.gaps(&report));
         let Hold {
             mut kept, counts, ..
         } = hold;

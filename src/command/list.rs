@@ -16,6 +16,7 @@ use crate::model::Gap;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
+    let plan = &plan.clone().following(&query);
     let request = request(context, plan, &query);
     if plan.quiet {
         return search(context, &request, &query);
@@ -52,7 +53,7 @@ fn search(context: &mut Context, request: &Request, query: &Query) -> Result<Fin
         return Ok(Finish::Done);
     }
     let mut gaps = report.gaps.clone();
-    gaps.extend(search.sieve.gap(&report));
+    gaps.extend(search.sieve.gaps(&report));
     gaps.extend(search.annotator.gaps());
     let hides = |gap: &&Gap| gap.loses_sockets() || matches!(gap, Gap::Owners { .. });
     match gaps.iter().find(hides) {
@@ -76,7 +77,7 @@ impl Receiver for Search<'_> {
         let sieve = &self.sieve;
         self.stage
             .append_if(batch, |socket, details| sieve.may_pass(socket, details));
-        if sieve.asks_owners() {
+        if sieve.asks_more() {
             sieve.sift(&mut self.annotator, &mut self.stage, 0);
         }
         self.found |= !self.stage.sockets.is_empty();
@@ -137,7 +138,7 @@ fn print_streamed(
     let report = collect(&context.host, request, &mut stream)?;
     let (ephemeral, annotator) = stream.finish()?;
     let mut gaps = report.gaps.clone();
-    gaps.extend(sieve.gap(&report));
+    gaps.extend(sieve.gaps(&report));
     gaps.extend(annotator.gaps());
     Ok(Remarks {
         gaps,

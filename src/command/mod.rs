@@ -6,6 +6,7 @@ mod completions;
 mod context;
 mod ephemeral;
 mod events;
+mod filter_file;
 mod held;
 mod hold;
 mod holders;

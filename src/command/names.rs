@@ -1,7 +1,9 @@
 //! What names in a filter stand for on this host, each read when it is first asked for.
 
 use std::cell::{Cell, OnceCell};
+use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
@@ -9,7 +11,8 @@ use crate::cli::ListPlan;
 use crate::collect::{addresses, namespaces, user_id};
 use crate::filter::Names;
 use crate::join::Services;
-use crate::model::{Gap, PortRange, Protocol};
+use crate::kernel::first_netns;
+use crate::model::{Family, Gap, NetnsId, PortRange, Protocol};
 
 /// The range of a kernel that was told nothing.
 const DEFAULT_RANGE: PortRange = match PortRange::new(32768, 60999) {
@@ -24,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct MachineNames<'a> {
     context: &'a Context,
     plan: &'a ListPlan,
+    /// Those that are listed, each once.
+    families: Vec<Family>,
     /// How long to wait for name servers, for all hosts together.
     patience: Cell<Duration>,
     services: OnceCell<Services>,
@@ -36,6 +41,7 @@ impl<'a> MachineNames<'a> {
         MachineNames {
             context,
             plan,
+            families: plan.named_families(),
             patience: Cell::new(PATIENCE),
             services: OnceCell::new(),
             gap: OnceCell::new(),
@@ -58,6 +64,10 @@ impl<'a> MachineNames<'a> {
 }
 
 impl Names for MachineNames<'_> {
+    fn families(&self) -> &[Family] {
+        &self.families
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         let services = self.services.get_or_init(|| self.context.services());
         let listed = |protocol: &Protocol| {
@@ -100,29 +110,54 @@ impl Names for MachineNames<'_> {
         id.ok_or_else(|| self.missing("cgroup"))
     }
 
-    fn netns(&self, name: &[u8]) -> Result<u64, String> {
+    fn netns(&self, name: &[u8]) -> Result<NetnsId, String> {
         let host = &self.context.host;
+        if host.is_recorded() {
+            let text = std::str::from_utf8(name).unwrap_or_default();
+            return match (text, text.parse()) {
+                ("self", _) => Ok(NetnsId::Here),
+                (_, Ok(inode)) => Ok(NetnsId::Inode(inode)),
+                _ => Err(self.missing("network namespace")),
+            };
+        }
+        if name == b"self" {
+            let own = first_netns().map(NetnsId::Inode);
+            return own.ok_or_else(|| "/proc does not tell it".to_owned());
+        }
         let called = self.context.is_everywhere().then(|| {
             let mut namespaces = namespaces(host).into_iter();
             namespaces.find(|namespace| *namespace.label() == *name)
         });
-        let inode = called.flatten().and_then(|namespace| namespace.inode);
-        inode
-            .or_else(|| host.netns_inode(name))
-            .ok_or_else(|| self.missing("network namespace"))
+        let called = called.flatten().and_then(|namespace| namespace.id());
+        called.map_or_else(
+            || {
+                let found = host.find_netns(OsStr::from_bytes(name));
+                found.map_err(|error| error.to_string())
+            },
+            Ok,
+        )
     }
 
     fn user(&self, name: &str) -> Result<u32, String> {
         user_id(&self.context.host, name).ok_or_else(|| self.missing("user"))
     }
 
-    fn ephemeral(&self) -> PortRange {
-        match self.context.ephemeral_settings() {
+    fn ephemeral(&self) -> Vec<(Option<NetnsId>, PortRange)> {
+        let range = |netns| match self.context.ephemeral_settings_in(netns) {
             Ok(settings) => settings.range(),
             Err(gap) => {
                 let _ = self.gap.set(gap);
                 DEFAULT_RANGE
             }
+        };
+        if !self.context.is_everywhere() {
+            return vec![(None, range(0))];
         }
+        let namespaces = (0..).zip(namespaces(&self.context.host));
+        let ranges = namespaces.filter_map(|(number, namespace)| {
+            let id = namespace.id()?;
+            Some((Some(id), range(number)))
+        });
+        ranges.collect()
     }
 }

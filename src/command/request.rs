@@ -1,6 +1,7 @@
 //! What a listing asks for: its filter and its request.
 
 use super::context::{Context, Error};
+use super::filter_file::FilterText;
 use super::names::MachineNames;
 use crate::cli::ListPlan;
 use crate::collect::Request;
@@ -10,7 +11,8 @@ use crate::model::{DetailSet, Protocol, StateSet, Table};
 /// Parses the filter; warns of what had to be assumed for it.
 pub(super) fn query(context: &mut Context, plan: &ListPlan) -> Result<Query, Error> {
     let names = MachineNames::new(context, plan);
-    let query = filter::parse(&plan.filter, &names)?;
+    let filter = FilterText::read(plan)?;
+    let query = filter::parse(&filter.text, &names).map_err(|error| filter.placed(error))?;
     if let Some(gap) = names.into_gap() {
         context.warn_of_gaps(&[gap]);
     }

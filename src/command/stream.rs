@@ -54,7 +54,8 @@ impl Writer {
             Format::Plain | Format::Table | Format::Json => {
                 Writer::Plain(Plain::new(PlainOptions {
                     header,
-                    netid: has_netids(&plan.tables),
+                    // As in ss, where a filter does not narrow what flags leave open.
+                    netid: !plan.names_tables || has_netids(&plan.tables),
                     state: !request.states.is_single(),
                     port_names: !plan.numeric,
                     timers: plan.timers,
@@ -182,7 +183,7 @@ impl<'a, W: Write> Stream<'a, W> {
 
 impl<W: Write> Receiver for Stream<'_, W> {
     fn begin(&mut self) {
-        if self.sieve.asks_owners() {
+        if self.sieve.asks_more() {
             // What is taken back is counted from here.
             self.sift();
         }
@@ -204,7 +205,7 @@ impl<W: Write> Receiver for Stream<'_, W> {
         self.stage
             .append_if(batch, |socket, details| sieve.may_pass(socket, details));
         let is_full = |stage: &Batch| stage.sockets.len() >= STAGE_LEN;
-        if is_full(&self.stage) && self.sieve.asks_owners() {
+        if is_full(&self.stage) && self.sieve.asks_more() {
             self.sift();
         }
         if self.flowing || is_full(&self.stage) {

@@ -84,7 +84,7 @@ impl Receiver for Count<'_> {
         self.stage.clear();
         self.stage
             .append_if(batch, |socket, details| sieve.may_pass(socket, details));
-        if sieve.asks_owners() {
+        if sieve.asks_more() {
             sieve.sift(&mut self.annotator, &mut self.stage, 0);
         }
         for socket in &self.stage.sockets {
@@ -114,7 +114,7 @@ fn print(
     };
     let mut count = Count::new(context, request, query, settings.clone());
     let mut report = collect(&context.host, request, &mut count)?;
-    report.gaps.extend(count.sieve.gap(&report));
+    report.gaps.extend(count.sieve.gaps(&report));
     report.gaps.extend(count.annotator.gaps());
     let summary = &count.summary;
     let counted = count.ephemeral.take();

@@ -6,13 +6,16 @@ const EXCERPT_LEN: usize = 60;
 /// A filter that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "filter, column {column}: expected {expected}, found {found}{}\n{}",
+    "filter{}, column {column}: expected {expected}, found {found}{}\n{}",
+    self.place(),
     self.reason(),
     self.excerpt()
 )]
 pub struct FilterError {
-    /// The whole filter.
+    /// The whole filter, or the line of its file.
     pub text: String,
+    /// Which line of which file that is.
+    pub line: Option<FilterLine>,
     /// Where it went wrong, counted in characters from 1.
     pub column: usize,
     /// What would have made sense.
@@ -23,7 +26,23 @@ pub struct FilterError {
     pub reason: Option<String>,
 }
 
+/// A line of a file with a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterLine {
+    /// The file, as it is shown.
+    pub file: String,
+    /// Counted from 1.
+    pub number: usize,
+}
+
 impl FilterError {
+    fn place(&self) -> String {
+        match &self.line {
+            Some(FilterLine { file, number }) => format!(" in {file}, line {number}"),
+            None => String::new(),
+        }
+    }
+
     fn reason(&self) -> String {
         match &self.reason {
             Some(reason) => format!(" ({reason})"),

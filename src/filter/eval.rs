@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Comparison, End, Expression, Prefix, Test};
-use crate::model::{Endpoint, Process, Row, Socket};
+use super::{Comparison, End, Expression, Glob, Prefix, Test};
+use crate::model::{Endpoint, Ends, Process, Row, Socket};
 
 /// The kernel keeps this much of a process's name.
 const COMM_LEN: usize = 15;
@@ -39,9 +39,23 @@ impl Test {
                 port.is_none_or(|port| port == found.port)
                     && prefix.is_none_or(|prefix| prefix.contains(found.addr))
             }),
+            Test::Name { end, ref glob } => has_name(row, end, glob),
+            Test::FrameProtocol(protocol) => {
+                matches!(&socket.ends, Ends::Packet(ends) if ends.protocol == protocol)
+            }
+            Test::NetlinkProtocol(protocol) => {
+                matches!(&socket.ends, Ends::Netlink(ends) if ends.protocol == protocol)
+            }
+            Test::PortId {
+                end,
+                comparison,
+                port,
+            } => end
+                .port_id(socket)
+                .is_some_and(|found| comparison.holds(found, port)),
             Test::Autobound(range) => socket.inet().is_some_and(|ends| {
                 let told = row.details.and_then(|details| details.autobound);
-                told.unwrap_or(range.contains(ends.local.port))
+                told.unwrap_or(true) && range.contains(ends.local.port)
             }),
             Test::Interface(index) => socket.interface == index,
             // As in ss, a mark that is not told is none.
@@ -56,10 +70,7 @@ impl Test {
                 row.uid().is_some_and(|found| comparison.holds(found, uid))
             }
             Test::Inode { comparison, inode } => comparison.holds(socket.inode, inode),
-            Test::Netns(inode) => {
-                let namespace = row.namespace;
-                namespace.is_some_and(|namespace| namespace.inode == Some(inode))
-            }
+            Test::Netns(id) => row.namespace.is_some_and(|namespace| namespace.is(id)),
             Test::Pid { comparison, pid } => row
                 .owners
                 .iter()
@@ -77,6 +88,19 @@ impl Test {
             }),
         }
     }
+}
+
+/// Whether a unix socket, or the one it is connected to, has such a name. One without has an empty
+/// one.
+fn has_name(row: &Row<'_>, end: End, glob: &Glob) -> bool {
+    let Some(names) = &row.beyond_ip else {
+        return false;
+    };
+    let name = match end {
+        End::Local => names.name,
+        End::Peer => names.peer_name,
+    };
+    row.socket.unix().is_some() && glob.matches(name.unwrap_or_default())
 }
 
 /// Whether one of a socket's owners is such a process.
@@ -108,6 +132,17 @@ impl End {
             End::Local => &ends.local,
             End::Peer => &ends.peer,
         })
+    }
+
+    /// The port id at this end of a netlink socket; `None` where nothing is.
+    fn port_id(self, socket: &Socket) -> Option<u32> {
+        let Ends::Netlink(ends) = &socket.ends else {
+            return None;
+        };
+        match self {
+            End::Local => Some(ends.port),
+            End::Peer => ends.peer.map(|peer| peer.port),
+        }
     }
 }
 

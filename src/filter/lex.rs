@@ -79,7 +79,13 @@ fn token_length(rest: &str, first: char) -> Option<usize> {
         '\'' => Some(1 + rest[1..].find('\'')? + 1),
         _ if is_operator(first) => Some(first.len_utf8()),
         _ => {
-            let ends = |c: char| c.is_whitespace() || is_operator(c);
+            let mut before = ' ';
+            let ends = |c: char| {
+                // In a pattern, `[!a]` is any byte but this.
+                let negates = c == '!' && before == '[';
+                before = c;
+                c.is_whitespace() || (is_operator(c) && !negates)
+            };
             Some(end(rest, false, ends).unwrap_or(rest.len()))
         }
     }
@@ -87,7 +93,7 @@ fn token_length(rest: &str, first: char) -> Option<usize> {
 
 /// Where the first character is for which `ends` holds, those behind a backslash aside. Where a
 /// last one `is_due`, the end of the text is none.
-fn end(text: &str, is_due: bool, ends: impl Fn(char) -> bool) -> Option<usize> {
+fn end(text: &str, is_due: bool, mut ends: impl FnMut(char) -> bool) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
         if !escaped && ends(c) {
@@ -165,6 +171,13 @@ mod tests {
                 ("[::1]", 22),
             ]
         );
+    }
+
+    #[test]
+    fn a_pattern_may_say_what_is_not_meant() {
+        let found = tokens("src!=/a[!b]*").unwrap();
+        let found: Vec<&str> = found.into_iter().map(|token| token.text).collect();
+        assert_eq!(found, ["src", "!=", "/a[!b]*"]);
     }
 
     #[track_caller]

@@ -5,17 +5,19 @@
 //! expression = conjunction { or conjunction }
 //! conjunction = term { [ and ] term }
 //! term       = not term | "(" expression ")" | test
-//! test       = ("sport" | "dport") [OPERATOR] port | ("src" | "dst") [OPERATOR] address
+//! test       = ("sport" | "dport") [OPERATOR] port | ("src" | "dst") [OPERATOR] [family] address
 //!            | ("uid" | "inode" | "pid") [OPERATOR] number | NAMED [OPERATOR] name | "autobound"
+//! family     = "inet:" | "inet6:" | "unix:" | "link:" | "netlink:"
 //! ```
 //!
 //! A new kind of test is one variant of [`Test`], one arm in the parser and one in the evaluator,
 //! and a word on who can [judge](Judge) it: the kernel before it reports a socket, we when we have
-//! it, or we once its owners are known. What those before can tell is what is left of a condition
+//! it, or we once names and owners are known. What those before can tell is what is left of a condition
 //! when all other tests are [unknown](Fate::Unknown).
 
 mod error;
 mod eval;
+mod glob;
 mod lex;
 mod names;
 mod parse;
@@ -23,7 +25,8 @@ mod tree;
 
 use crate::model::StateSet;
 
-pub use error::FilterError;
+pub use error::{FilterError, FilterLine};
+pub use glob::{Glob, Naming};
 #[cfg(test)]
 pub(crate) use names::Known;
 pub use names::Names;

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::model::PortRange;
+use crate::model::{Family, NetnsId, PortRange};
 
 /// Knows the machine that is looked at. Each is asked only for names that a filter has; the error
 /// says why there is no answer.
 pub trait Names {
+    /// The families that are listed; none where nobody said which.
+    fn families(&self) -> &[Family];
+
     /// The port of a service.
     fn port(&self, service: &str) -> Result<u16, String>;
 
@@ -20,14 +23,15 @@ pub trait Names {
     /// The id of a cgroup.
     fn cgroup(&self, path: &[u8]) -> Result<u64, String>;
 
-    /// The inode of a network namespace.
-    fn netns(&self, name: &[u8]) -> Result<u64, String>;
+    /// The network namespace of a name, a process, a file or an inode.
+    fn netns(&self, name: &[u8]) -> Result<NetnsId, String>;
 
     /// The number of a user.
     fn user(&self, name: &str) -> Result<u32, String>;
 
-    /// The ports out of which the kernel chooses.
-    fn ephemeral(&self) -> PortRange;
+    /// The ports out of which the kernel chooses, in each network namespace where several are
+    /// looked at.
+    fn ephemeral(&self) -> Vec<(Option<NetnsId>, PortRange)>;
 }
 
 /// A machine that tests know all names of.
@@ -44,6 +48,10 @@ impl Known {
 
 #[cfg(test)]
 impl Names for Known {
+    fn families(&self) -> &[Family] {
+        &[]
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         Known::one(service.as_bytes(), "https", 443)
     }
@@ -62,15 +70,19 @@ impl Names for Known {
         Known::one(path, "/a b", 77)
     }
 
-    fn netns(&self, name: &[u8]) -> Result<u64, String> {
-        Known::one(name, "blue", 4_026_532_000)
+    fn netns(&self, name: &[u8]) -> Result<NetnsId, String> {
+        let inode = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.parse().ok());
+        let inode = inode.map_or_else(|| Known::one(name, "blue", 4_026_532_000), Ok);
+        inode.map(NetnsId::Inode)
     }
 
     fn user(&self, name: &str) -> Result<u32, String> {
         Known::one(name.as_bytes(), "www-data", 33)
     }
 
-    fn ephemeral(&self) -> PortRange {
-        const { PortRange::new(32768, 60999).unwrap() }
+    fn ephemeral(&self) -> Vec<(Option<NetnsId>, PortRange)> {
+        vec![(None, const { PortRange::new(32768, 60999).unwrap() })]
     }
 }

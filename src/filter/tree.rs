@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Family, PortRange};
+use super::Glob;
+use crate::model::{Family, NetnsId, PortRange};
 
 /// A condition on a socket.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +136,7 @@ pub enum Test {
         /// With which port.
         port: u16,
     },
-    /// `inet:` and `inet6:` before an address.
+    /// `inet:`, `inet6:`, `unix:`, `link:` and `netlink:` before an address.
     Family(Family),
     /// `src`, `dst`.
     Address {
@@ -145,6 +146,26 @@ pub enum Test {
         prefix: Option<Prefix>,
         /// The port that passes; `None` for all.
         port: Option<u16>,
+    },
+    /// `src`, `dst` of a unix socket.
+    Name {
+        /// Of which end.
+        end: End,
+        /// The names that pass.
+        glob: Glob,
+    },
+    /// `src` of a packet socket: the protocol of its frames (`ETH_P_*`).
+    FrameProtocol(u16),
+    /// `src`, `dst` of a netlink socket: its protocol (`NETLINK_*`).
+    NetlinkProtocol(u8),
+    /// `src`, `dst`, `sport`, `dport` of a netlink socket.
+    PortId {
+        /// Of which end.
+        end: End,
+        /// How it compares.
+        comparison: Comparison,
+        /// With which port id.
+        port: u32,
     },
     /// `autobound`: the kernel chose its port, out of this range.
     Autobound(PortRange),
@@ -173,8 +194,8 @@ pub enum Test {
         /// With which inode.
         inode: u64,
     },
-    /// `netns`: in the network namespace of this inode.
-    Netns(u64),
+    /// `netns`: in this network namespace.
+    Netns(NetnsId),
     /// `pid`: held by such a process.
     Pid {
         /// How it compares.
@@ -199,6 +220,8 @@ pub enum Judge {
     NewKernel,
     /// Whoever has the socket alone.
     Reader,
+    /// Whoever has the names of unix sockets as well.
+    Names,
     /// Whoever knows its owners.
     Owners,
 }
@@ -208,8 +231,8 @@ impl Judge {
     pub const ANY_KERNEL: &[Judge] = &[Judge::Kernel];
     /// The newest kernel, asked by root.
     pub const BEST_KERNEL: &[Judge] = &[Judge::Kernel, Judge::NewKernel];
-    /// All that need not know a socket's owners.
-    pub const WITHOUT_OWNERS: &[Judge] = &[Judge::Kernel, Judge::NewKernel, Judge::Reader];
+    /// All that need nothing but a socket and its details.
+    pub const OF_SOCKETS: &[Judge] = &[Judge::Kernel, Judge::NewKernel, Judge::Reader];
 }
 
 impl Test {
@@ -220,7 +243,13 @@ impl Test {
                 Judge::Kernel
             }
             Test::Interface(_) | Test::Mark { .. } | Test::Cgroup(_) => Judge::NewKernel,
-            Test::Uid { .. } | Test::Inode { .. } | Test::Netns(_) => Judge::Reader,
+            Test::Uid { .. }
+            | Test::Inode { .. }
+            | Test::Netns(_)
+            | Test::FrameProtocol(_)
+            | Test::NetlinkProtocol(_)
+            | Test::PortId { .. } => Judge::Reader,
+            Test::Name { .. } => Judge::Names,
             Test::Pid { .. } | Test::Comm(_) | Test::Unit(_) | Test::Container(_) => Judge::Owners,
         }
     }
@@ -236,7 +265,17 @@ impl Test {
         self.judge() == Judge::Owners
     }
 
-    /// Whether it needs more of them than their names.
+    /// Whether it needs the names of unix sockets.
+    pub fn needs_names(&self) -> bool {
+        self.judge() == Judge::Names
+    }
+
+    /// Whether it needs the names of the sockets that unix sockets are connected to.
+    pub const fn needs_peer_names(&self) -> bool {
+        matches!(self, Test::Name { end: End::Peer, .. })
+    }
+
+    /// Whether it needs more of its owners than their names.
     pub const fn needs_process_details(&self) -> bool {
         matches!(self, Test::Unit(_) | Test::Container(_))
     }

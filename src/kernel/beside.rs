@@ -48,6 +48,11 @@ impl Beside {
         io::Error::new(io::ErrorKind::PermissionDenied, self.refusal.clone())
     }
 
+    /// Whether these are tables of the same namespace.
+    pub(super) fn is_of(&self, tables: &NamespaceTables) -> bool {
+        self.tables.is_same(tables)
+    }
+
     pub(super) const fn inode(&self) -> Option<u64> {
         self.inode
     }

@@ -94,6 +94,16 @@ impl NetnsTarget {
         })
     }
 
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The process whose it is, where a process was named.
+    pub(super) const fn process(&self) -> Option<u32> {
+        self.pid
+    }
+
     /// Runs something with it: in it, on a thread that enters it, or beside it where that is not
     /// permitted and a process in it shows its tables. To enter takes CAP_SYS_ADMIN.
     pub fn run<T: Send>(&self, run: impl FnOnce(Host) -> T + Send) -> Result<T, NetnsError> {

@@ -13,7 +13,7 @@ use super::beside::Beside;
 use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
 use super::mounts;
-use super::netns::{NetworkNamespace, names, reachable_namespaces};
+use super::netns::{NamespaceTables, NetworkNamespace, names, reachable_namespaces};
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -154,6 +154,14 @@ impl Space {
             name: namespace.name.clone(),
             way: Way::Process(namespace),
             settings: OnceLock::new(),
+        }
+    }
+
+    /// Whether these are its tables.
+    pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
+        match &self.way {
+            Way::Process(namespace) => namespace.shows(tables),
+            Way::Mount(_) => false,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::metadata;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,12 +11,16 @@ use std::path::Path;
 use nix::unistd::User;
 
 use super::cgroups;
-use super::enter::own_identity;
+use super::enter::{NetnsError, NetnsTarget, own_identity, refusal};
 use super::host::Host;
-use super::netns::{FIRST, NAMED};
+use super::netns::{FIRST, NamespaceTables, is_own};
+use crate::model::NetnsId;
 
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// The least inode of a namespace, `PROC_DYNAMIC_FIRST`; no process has such a number.
+const FIRST_INODE: u64 = 0xF000_0000;
 
 /// Number of a user of this machine; `None` when there is none of the name.
 pub fn user_id(name: &str) -> Option<u32> {
@@ -63,27 +68,66 @@ impl Host {
         id_of_cgroup(&cgroups::cgroup2_root()?.join(below))
     }
 
-    /// Inode of the network namespace that [`netns_name`](Host::netns_name) calls so, and 0, which
-    /// is none's, when it is another than this and more is not for us to know; `None` when there is
-    /// none.
-    pub fn netns_inode(&self, name: &[u8]) -> Option<u64> {
-        if self.is_recorded() {
-            return None;
-        }
-        if name == FIRST.as_bytes() {
+    /// The network namespace of a name that `ip netns` gave, a process, or a file, as
+    /// [`NetnsTarget`] finds it; of `host`, which is that of the first process; or of an inode.
+    pub fn find_netns(&self, name: &OsStr) -> Result<NetnsId, NetnsError> {
+        let number: Option<u64> = name.to_str().and_then(|name| name.parse().ok());
+        if name == FIRST {
             return match self.netns_name() {
-                Some(own) if own == FIRST => self.netns(),
-                _ => Some(metadata("/proc/1/ns/net").map_or(0, |first| first.ino())),
+                Some(own) if own == FIRST => Ok(NetnsId::Here),
+                _ => Ok(self.netns_of_process(1).unwrap_or(NetnsId::Elsewhere)),
             };
         }
-        if name.contains(&b'/') {
-            return None;
+        let target = match (NetnsTarget::find(name), number) {
+            (Err(NetnsError::Unknown(_)), Some(inode)) if inode >= FIRST_INODE => {
+                return Ok(NetnsId::Inode(inode));
+            }
+            (found, _) => found?,
+        };
+        match (metadata(target.path()), target.process()) {
+            // A name whose namespace is gone is an ordinary file.
+            (Ok(told), _) if own_identity().is_none_or(|(own, _)| own != told.dev()) => Err(
+                NetnsError::Other(target.path().to_string_lossy().into_owned()),
+            ),
+            (Ok(told), _) => Ok(NetnsId::Inode(told.ino())),
+            (Err(error), Some(pid)) if error.kind() == io::ErrorKind::PermissionDenied => self
+                .netns_of_process(pid)
+                .map_err(|_| refusal(target.path(), error)),
+            (Err(error), _) => Err(refusal(target.path(), error)),
         }
-        let named = Path::new(NAMED).join(OsStr::from_bytes(name));
-        // A name whose namespace is gone is an ordinary file.
-        let ((own, _), other) = (own_identity()?, metadata(named).ok()?);
-        (own == other.dev()).then(|| other.ino())
     }
+
+    /// The network namespace of a process, by what that shows to everybody.
+    fn netns_of_process(&self, pid: u32) -> io::Result<NetnsId> {
+        if let Ok(told) = metadata(format!("/proc/{pid}/ns/net")) {
+            return Ok(NetnsId::Inode(told.ino()));
+        }
+        let tables = NamespaceTables::of(pid)?;
+        tables.open("tcp")?;
+        let is_here = match self {
+            Host::Live | Host::Recorded(_) => is_own(&tables),
+            Host::Beside(beside) => beside.is_of(&tables),
+            Host::Everywhere(everywhere) => {
+                let found = everywhere
+                    .spaces()
+                    .iter()
+                    .find(|space| space.shows(&tables));
+                let by_process = || found?.process().map(NetnsId::Process);
+                let by_inode = found.and_then(|space| space.inode).map(NetnsId::Inode);
+                return Ok(by_inode.or_else(by_process).unwrap_or(NetnsId::Elsewhere));
+            }
+        };
+        Ok(match is_here {
+            true => NetnsId::Here,
+            false => NetnsId::Elsewhere,
+        })
+    }
+}
+
+/// Inode of the network namespace that this program was started in, whichever it looks at.
+pub fn first_netns() -> Option<u64> {
+    // Threads may have left it, but not the first.
+    metadata("/proc/self/ns/net").ok().map(|own| own.ino())
 }
 
 /// The least number of a name.

@@ -112,6 +112,11 @@ impl NetworkNamespace {
         })
     }
 
+    /// Whether these are its tables.
+    pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
+        identity(&tables.process, SHOWN).is_ok_and(|shown| shown == self.shown)
+    }
+
     /// What `/proc` shows of it, even if its process ends and another gets its number; an error
     /// when that has happened.
     pub fn tables(&self) -> io::Result<NamespaceTables> {
@@ -151,6 +156,12 @@ impl NamespaceTables {
         let path = format!("net/{name}");
         Ok(openat(&self.process, path, flags, Mode::empty())?.into())
     }
+}
+
+/// Whether these are tables of the namespace of this thread.
+pub(super) fn is_own(tables: &NamespaceTables) -> bool {
+    let shown = [shown_by("thread-self"), identity(&tables.process, SHOWN)];
+    matches!(shown, [Ok(own), Ok(other)] if own == other)
 }
 
 fn shown_by(process: &str) -> rustix::io::Result<Identity> {

@@ -202,7 +202,7 @@ impl Recording {
 }
 
 /// Reads an open file whole; one beyond the limit is an error, not a piece.
-pub(super) fn read_within(file: File, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_within(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     file.take(limit + 1).read_to_end(&mut text)?;
     if text.len() as u64 > limit {

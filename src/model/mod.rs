@@ -14,6 +14,7 @@ mod namespace;
 mod owner;
 mod port;
 mod protocol;
+mod protocol_names;
 mod published;
 mod queue;
 mod route;
@@ -38,10 +39,14 @@ pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};
 pub use local::{Ipv6, LocalAddresses, LocalRoute, LocalV6};
-pub use namespace::Namespace;
+pub use namespace::{Namespace, NetnsId};
 pub use owner::{Holder, Owner, Owners, Process, Processes};
 pub use port::{PortClass, PortRange, PortSet};
 pub use protocol::{Family, Protocol, Source, Table};
+pub use protocol_names::{
+    FRAMES_OF_EVERY_PROTOCOL, frame_protocol, frame_protocol_name, netlink_protocol,
+    netlink_protocol_names,
+};
 pub use published::{Published, Publisher};
 pub use queue::Queues;
 pub use route::Route;

@@ -21,7 +21,37 @@ pub struct Namespace {
     pub pid: Option<u32>,
 }
 
+/// Which network namespace is meant, as far as that can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetnsId {
+    /// That of an inode.
+    Inode(u64),
+    /// One of which not even the inode may be read: that with this process among its
+    /// [processes](Namespace::pid).
+    Process(u32),
+    /// The only one that is looked at.
+    Here,
+    /// None of those that are looked at.
+    Elsewhere,
+}
+
 impl Namespace {
+    /// What tells it from others; `None` where nothing does.
+    pub fn id(&self) -> Option<NetnsId> {
+        let inode = self.inode.map(NetnsId::Inode);
+        inode.or_else(|| self.pid.map(NetnsId::Process))
+    }
+
+    /// Whether it is the one that is meant.
+    pub fn is(&self, id: NetnsId) -> bool {
+        match id {
+            NetnsId::Inode(inode) => self.inode == Some(inode),
+            NetnsId::Process(pid) => self.pid == Some(pid),
+            NetnsId::Here => true,
+            NetnsId::Elsewhere => false,
+        }
+    }
+
     /// Its name, else its container, of which an id is cut as container tools cut it. One of
     /// which not even the inode may be read goes by a process: `pid:812`.
     pub fn name(&self) -> Option<Cow<'_, [u8]>> {

@@ -99,6 +99,9 @@ impl Family {
     /// Both families of IP, in the order in which they are listed.
     pub const IP: [Family; 2] = [Family::V4, Family::V6];
 
+    /// The others.
+    pub const BEYOND_IP: [Family; 3] = [Family::Netlink, Family::Packet, Family::Unix];
+
     /// The name in every format: `ipv4`, `ipv6`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -8,91 +8,10 @@ use super::escape;
 use super::info::push_memory;
 use super::plain::{push_identity, push_shutdown};
 use crate::model::{
-    DetailSet, Details, Ends, EndsDetails, NetlinkEnds, PacketDetails, PacketEnds, PacketRing,
-    Protocol, Row, Socket, SocketKind, UnixDetails,
+    DetailSet, Details, Ends, EndsDetails, FRAMES_OF_EVERY_PROTOCOL, NetlinkEnds, PacketDetails,
+    PacketRing, Protocol, Row, Socket, SocketKind, UnixDetails, frame_protocol_name,
+    netlink_protocol_names,
 };
-
-/// `ETH_P_ALL`.
-const EVERY_PROTOCOL: u16 = 3;
-
-/// ss's names of protocols of frames (`ETH_P_*`).
-const FRAME_PROTOCOLS: [(u16, &str); 50] = [
-    (0x0060, "loop"),
-    (0x0200, "pup"),
-    (0x0201, "pupat"),
-    (0x0800, "ip"),
-    (0x0805, "x25"),
-    (0x0806, "arp"),
-    (0x08ff, "bpq"),
-    (0x0a00, "ieeepup"),
-    (0x0a01, "ieeepupat"),
-    (0x6000, "dec"),
-    (0x6001, "dna_dl"),
-    (0x6002, "dna_rc"),
-    (0x6003, "dna_rt"),
-    (0x6004, "lat"),
-    (0x6005, "diag"),
-    (0x6006, "cust"),
-    (0x6007, "sca"),
-    (0x8035, "rarp"),
-    (0x809b, "atalk"),
-    (0x80f3, "aarp"),
-    (0x8137, "ipx"),
-    (0x86dd, "ipv6"),
-    (0x8863, "ppp_disc"),
-    (0x8864, "ppp_ses"),
-    (0x884c, "atmmpoa"),
-    (0x8884, "atmfate"),
-    (0x0001, "802_3"),
-    (0x0002, "ax25"),
-    (0x0004, "802_2"),
-    (0x0005, "snap"),
-    (0x0006, "ddcmp"),
-    (0x0007, "wan_ppp"),
-    (0x0008, "ppp_mp"),
-    (0x0009, "localtalk"),
-    (0x000c, "can"),
-    (0x0010, "ppptalk"),
-    (0x0011, "tr_802_2"),
-    (0x0015, "mobitex"),
-    (0x0016, "control"),
-    (0x0017, "irda"),
-    (0x0018, "econet"),
-    (0x88ca, "tipc"),
-    (0x8892, "profinet"),
-    (0x88a2, "aoe"),
-    (0x88a4, "ethercat"),
-    (0x8100, "802.1Q"),
-    (0x88a8, "802.1ad"),
-    (0x8847, "mpls_uc"),
-    (0x8848, "mpls_mc"),
-    (0x88cc, "LLDP"),
-];
-
-/// Names of netlink's protocols: ss's, and the kernel's (`NETLINK_*`).
-const NETLINK_PROTOCOLS: [(u8, &str, &str); 21] = [
-    (0, "rtnl", "route"),
-    (1, "unused", "unused"),
-    (2, "usersock", "usersock"),
-    (3, "fw", "firewall"),
-    (4, "tcpdiag", "sock_diag"),
-    (5, "nflog", "nflog"),
-    (6, "xfrm", "xfrm"),
-    (7, "selinux", "selinux"),
-    (8, "iscsi", "iscsi"),
-    (9, "audit", "audit"),
-    (10, "fiblookup", "fib_lookup"),
-    (11, "connector", "connector"),
-    (12, "nft", "netfilter"),
-    (13, "ip6fw", "ip6_fw"),
-    (14, "dec-rt", "dnrtmsg"),
-    (15, "uevent", "kobject-uevent"),
-    (16, "genl", "generic"),
-    (18, "scsi-trans", "scsitransport"),
-    (19, "ecryptfs", "ecryptfs"),
-    (20, "rdma", "rdma"),
-    (21, "crypto", "crypto"),
-];
 
 /// How the sockets of a fanout group share, by the kernel's number (`PACKET_FANOUT_*`).
 const FANOUTS: [&str; 6] = ["hash", "lb", "cpu", "roll", "random", "qm"];
@@ -112,22 +31,6 @@ pub(super) const fn netid(socket: &Socket) -> &'static str {
         },
         Ends::Netlink(_) => "nl",
     }
-}
-
-/// Name of a protocol of frames; `None` where it has none.
-pub(super) fn frame_protocol(ends: &PacketEnds) -> Option<&'static str> {
-    let mut known = FRAME_PROTOCOLS.iter();
-    known
-        .find(|(number, _)| *number == ends.protocol)
-        .map(|(_, name)| *name)
-}
-
-/// Names of a protocol of netlink, ss's and the kernel's; `None` where it has none.
-pub(super) fn netlink_protocol(ends: &NetlinkEnds) -> Option<(&'static str, &'static str)> {
-    let mut known = NETLINK_PROTOCOLS.iter();
-    known
-        .find(|(number, ..)| *number == ends.protocol)
-        .map(|(_, of_ss, of_kernel)| (*of_ss, *of_kernel))
 }
 
 /// A name of a unix socket as text: as in ss and `/proc/net/unix`, each zero of an abstract one is
@@ -164,8 +67,8 @@ pub(super) fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
             push_name(out, name.unwrap_or_default(), escape::push_terminal);
         }
         (Ends::Packet(ends), Side::Local) => {
-            match frame_protocol(ends) {
-                _ if ends.protocol == EVERY_PROTOCOL => out.push(b'*'),
+            match frame_protocol_name(ends.protocol) {
+                _ if ends.protocol == FRAMES_OF_EVERY_PROTOCOL => out.push(b'*'),
                 Some(name) => out.extend_from_slice(name.as_bytes()),
                 None => push_number(out, ends.protocol),
             }
@@ -173,7 +76,7 @@ pub(super) fn push_end(out: &mut Vec<u8>, row: &Row<'_>, side: Side) {
             push_link(out, row);
         }
         (Ends::Netlink(ends), Side::Local) => {
-            match netlink_protocol(ends) {
+            match netlink_protocol_names(ends.protocol) {
                 Some((_, name)) => out.extend_from_slice(name.as_bytes()),
                 None => push_number(out, ends.protocol),
             }
@@ -198,8 +101,8 @@ pub(super) fn push_ss_first(out: &mut Vec<u8>, row: &Row<'_>, side: Side, numeri
         }
         (Ends::Unix(_), _) => out.extend_from_slice(b"* "),
         (Ends::Packet(ends), Side::Local) => {
-            match frame_protocol(ends).filter(|_| !numeric) {
-                _ if ends.protocol == EVERY_PROTOCOL => out.push(b'*'),
+            match frame_protocol_name(ends.protocol).filter(|_| !numeric) {
+                _ if ends.protocol == FRAMES_OF_EVERY_PROTOCOL => out.push(b'*'),
                 Some(name) => out.extend_from_slice(name.as_bytes()),
                 None => {
                     out.push(b'[');
@@ -210,7 +113,7 @@ pub(super) fn push_ss_first(out: &mut Vec<u8>, row: &Row<'_>, side: Side, numeri
             out.push(b':');
         }
         (Ends::Netlink(ends), Side::Local) => {
-            match netlink_protocol(ends).filter(|_| !numeric) {
+            match netlink_protocol_names(ends.protocol).filter(|_| !numeric) {
                 Some((name, _)) => out.extend_from_slice(name.as_bytes()),
                 None => push_number(out, ends.protocol),
             }

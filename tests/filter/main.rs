@@ -6,8 +6,11 @@
 mod support;
 
 mod beside_ss;
+mod beyond_ip;
+mod file;
 mod grammar;
 mod marks;
+mod netns;
 mod owners;
 mod recorded;
 mod sockets;

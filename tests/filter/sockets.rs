@@ -243,7 +243,7 @@ fn namespaces_by_number_and_name() {
         assert_eq!(ports(&list("netns != host")), [port]);
         let ran = portstat::run(&["-tan", "netns = portstat-no-such"]).exited(2);
         assert!(
-            ran.stderr.contains("no such network namespace"),
+            ran.stderr.contains("no netns \"portstat-no-such\""),
             "{}",
             ran.stderr
         );

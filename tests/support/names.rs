@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use portstat::filter::Names;
-use portstat::model::PortRange;
+use portstat::model::{Family, NetnsId, PortRange};
 
 /// Everything that has such a name is there.
 pub struct NamesThat(pub fn(&str) -> bool);
@@ -21,6 +21,10 @@ impl NamesThat {
 }
 
 impl Names for NamesThat {
+    fn families(&self) -> &[Family] {
+        &[]
+    }
+
     fn port(&self, service: &str) -> Result<u16, String> {
         self.one(service.as_bytes(), 1)
     }
@@ -37,15 +41,21 @@ impl Names for NamesThat {
         self.one(path, 1)
     }
 
-    fn netns(&self, name: &[u8]) -> Result<u64, String> {
-        self.one(name, 1)
+    fn netns(&self, name: &[u8]) -> Result<NetnsId, String> {
+        let is_number = name.iter().all(u8::is_ascii_digit);
+        let id = NetnsId::Inode(1);
+        if is_number {
+            Ok(id)
+        } else {
+            self.one(name, id)
+        }
     }
 
     fn user(&self, name: &str) -> Result<u32, String> {
         self.one(name.as_bytes(), 1)
     }
 
-    fn ephemeral(&self) -> PortRange {
-        PortRange::new(32768, 60999).unwrap()
+    fn ephemeral(&self) -> Vec<(Option<NetnsId>, PortRange)> {
+        vec![(None, PortRange::new(32768, 60999).unwrap())]
     }
 }

@@ -5,6 +5,7 @@ use std::str::from_utf8;
 use super::super::tree::Test;
 use super::super::{Comparison, End, Expression, FilterError, Prefix};
 use super::address::{is_host, prefix, split_port, wanted_prefix};
+use super::beyond_ip::{ENDS, Word, of_family};
 use super::number::c_number;
 use super::{Parser, comparison_or, joined, negated_if};
 use crate::model::Family;
@@ -14,7 +15,7 @@ impl Parser<'_> {
     pub(super) fn port_test(&mut self, end: End) -> Result<Expression, FilterError> {
         let compared = self.comparison();
         let comparison = compared.unwrap_or(Comparison::Equal);
-        let word = self.value().and_then(|value| from_utf8(value).ok());
+        let word = self.value();
         let test = match word.map(|word| self.compared_port(end, comparison, word)) {
             Some(Ok(test)) => test,
             refused => {
@@ -29,13 +30,31 @@ impl Parser<'_> {
         Ok(test)
     }
 
-    /// A comparison with `PORT`, `:PORT` or `*:PORT`.
+    /// A comparison with `[FAMILY:]PORT`, `:PORT` or `*:PORT`.
     fn compared_port(
         &self,
         end: End,
         comparison: Comparison,
-        word: &str,
+        value: &[u8],
     ) -> Result<Expression, String> {
+        let word = Word::new(value);
+        // Of unix sockets, which have none, the port of any other is meant.
+        let family = word.beyond_ip(self.names.families());
+        if let Some(family) =
+            family.filter(|family| word.named.is_some() || *family != Family::Unix)
+        {
+            return self.port_beyond_ip(end, comparison, family, word.rest);
+        }
+        let port = from_utf8(word.rest).map_err(|_| "no such service".to_owned())?;
+        let test = self.ip_port(end, comparison, port)?;
+        Ok(match word.named {
+            Some(family) => of_family(family, test),
+            None => test,
+        })
+    }
+
+    /// A comparison with `PORT`, `:PORT` or `*:PORT`.
+    fn ip_port(&self, end: End, comparison: Comparison, word: &str) -> Result<Expression, String> {
         let word = word.strip_prefix("*:").unwrap_or(word);
         Ok(match (word.strip_prefix(':').unwrap_or(word), comparison) {
             // As in ss, the port of any socket; it has no order.
@@ -52,13 +71,10 @@ impl Parser<'_> {
     /// What follows `src` or `dst`.
     pub(super) fn address_test(&mut self, end: End) -> Result<Expression, FilterError> {
         let negated = self.negation("addresses")?;
-        let word = self.value().and_then(|value| from_utf8(value).ok());
-        let test = match word.map(|word| self.address(end, word)) {
+        let test = match self.value().map(|value| self.address(end, value)) {
             Some(Ok(test)) => test,
             refused => {
-                let expected = "an address or the name of a host, such as 10.0.0.0/8, [::1]:443, \
-                                127.0.0.1:http or localhost";
-                return Err(self.refused(expected, refused.and_then(Result::err).flatten()));
+                return Err(self.refused(ENDS, refused.and_then(Result::err).flatten()));
             }
         };
         self.next += 1;
@@ -70,17 +86,18 @@ impl Parser<'_> {
         c_number(text).map_or_else(|| self.names.port(text), Ok)
     }
 
-    /// `[FAM:]ADDR[/len][:PORT]`; the error says what a name lacks.
-    fn address(&self, end: End, text: &str) -> Result<Expression, Option<String>> {
-        let families = [("inet:", Family::V4), ("inet6:", Family::V6)];
-        let named = families
-            .into_iter()
-            .find_map(|(name, family)| Some((text.strip_prefix(name)?, family)));
-        let Some((rest, family)) = named else {
-            return self.endpoint(end, text);
-        };
-        let family = Expression::Test(Test::Family(family));
-        Ok(Expression::And(vec![family, self.endpoint(end, rest)?]))
+    /// `[FAMILY:]END`; the error says what a name lacks.
+    fn address(&self, end: End, value: &[u8]) -> Result<Expression, Option<String>> {
+        let word = Word::new(value);
+        if let Some(family) = word.beyond_ip(self.names.families()) {
+            return Ok(self.end_beyond_ip(end, family, word.rest)?);
+        }
+        let text = from_utf8(word.rest).map_err(|_| None)?;
+        let test = self.endpoint(end, text)?;
+        Ok(match word.named {
+            Some(family) => of_family(family, test),
+            None => test,
+        })
     }
 
     /// `ADDR[/len][:PORT]`. As in ss, what stands behind the last colon is the port; where that

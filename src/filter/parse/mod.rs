@@ -1,6 +1,7 @@
 //! Text to expression.
 
 mod address;
+mod beyond_ip;
 mod ends;
 mod number;
 mod owners;
@@ -15,6 +16,7 @@ use super::error::{printable, quoted};
 use super::lex::{Token, tokens};
 use super::{Comparison, End, Expression, FilterError, Names, Query, Test};
 use number::decimal;
+use sockets::interfaces;
 
 /// Deeper nesting is nobody's wish, and would cost stack.
 const MOST_LEVELS: usize = 64;
@@ -53,6 +55,7 @@ pub fn parse(text: &str, names: &dyn Names) -> Result<Query, FilterError> {
 fn unclosed(text: &str, column: usize) -> FilterError {
     FilterError {
         text: text.chars().map(printable).collect(),
+        line: None,
         column,
         expected: "a quote that is closed".to_owned(),
         found: "one that is not".to_owned(),
@@ -93,6 +96,7 @@ impl Parser<'_> {
         };
         FilterError {
             text: self.text.chars().map(printable).collect(),
+            line: None,
             column,
             expected: expected.into(),
             found,
@@ -161,7 +165,7 @@ impl Parser<'_> {
             "dport" => self.port_test(End::Peer),
             "src" => self.address_test(End::Local),
             "dst" => self.address_test(End::Peer),
-            "autobound" => Ok(Expression::Test(Test::Autobound(self.names.ephemeral()))),
+            "autobound" => Ok(self.autobound()),
             "dev" => self.interface_test(),
             "fwmark" => self.mark_test(),
             "cgroup" => self.cgroup_test(),
@@ -183,6 +187,19 @@ impl Parser<'_> {
                 Err(self.error(TESTS))
             }
         }
+    }
+
+    /// In each namespace the kernel chooses out of a range of its own.
+    fn autobound(&self) -> Expression {
+        let test = |(netns, range)| {
+            let chosen = Expression::Test(Test::Autobound(range));
+            match netns {
+                Some(id) => Expression::And(vec![Test::Netns(id).into(), chosen]),
+                None => chosen,
+            }
+        };
+        let tests = self.names.ephemeral().into_iter().map(test);
+        joined(tests.collect(), Expression::Or)
     }
 
     fn comparison(&mut self) -> Option<Comparison> {

@@ -3,30 +3,17 @@
 use std::str::from_utf8;
 
 use super::super::tree::Test;
-use super::super::{Expression, FilterError};
+use super::super::{Expression, FilterError, Names};
 use super::number::{c_number, decimal};
 use super::{Parser, joined};
+use crate::model::NetnsId;
 
 impl Parser<'_> {
     /// What follows `dev`.
     pub(super) fn interface_test(&mut self) -> Result<Expression, FilterError> {
         let expected = "the name or index of an interface";
         self.equality("interfaces", expected, |parser, value| {
-            let named = parser.names.interfaces(value);
-            let index = from_utf8(value).ok().and_then(c_number);
-            let found = named.or_else(|reason| match index {
-                Some(index) => Ok(vec![(None, index)]),
-                None => Err(reason),
-            });
-            let test = |(netns, index): (Option<u64>, u32)| {
-                let at = Expression::Test(Test::Interface(index));
-                match netns {
-                    Some(inode) => Expression::And(vec![Test::Netns(inode).into(), at]),
-                    None => at,
-                }
-            };
-            let tests = found?.into_iter().map(test);
-            Ok(joined(tests.collect(), Expression::Or))
+            interfaces(parser.names, value)
         })
     }
 
@@ -62,13 +49,10 @@ impl Parser<'_> {
 
     /// What follows `netns`.
     pub(super) fn netns_test(&mut self) -> Result<Expression, FilterError> {
-        let expected = "the inode or name of a network namespace";
+        let expected = "self, host, or the name, a process, the file or the inode of a network \
+                        namespace";
         self.equality("namespaces", expected, |parser, value| {
-            match from_utf8(value).ok().and_then(decimal) {
-                Some(inode) => Ok(inode),
-                None => parser.names.netns(value),
-            }
-            .map(Test::Netns)
+            parser.names.netns(value).map(Test::Netns)
         })
     }
 
@@ -98,4 +82,25 @@ impl Parser<'_> {
             inode,
         })
     }
+}
+
+/// Bound to an interface of this name, in whichever network namespace, or of this index.
+pub(super) fn interfaces(names: &dyn Names, name: &[u8]) -> Result<Expression, String> {
+    let index = from_utf8(name).ok().and_then(c_number);
+    let found = names.interfaces(name).or_else(|reason| match index {
+        Some(index) => Ok(vec![(None, index)]),
+        None => Err(reason),
+    });
+    let test = |(netns, index): (Option<u64>, u32)| {
+        let at = Expression::Test(Test::Interface(index));
+        match netns {
+            Some(inode) => {
+                let there = Test::Netns(NetnsId::Inode(inode));
+                Expression::And(vec![there.into(), at])
+            }
+            None => at,
+        }
+    };
+    let tests = found?.into_iter().map(test);
+    Ok(joined(tests.collect(), Expression::Or))
 }

@@ -68,6 +68,20 @@ fn addresses_with_and_without_brackets() {
 }
 
 #[test]
+fn families_stand_before_what_is_theirs() {
+    check_same("src link:IP:eth0", "src = link:0x800:eth0");
+    check_same("src link:*:*", "src link:");
+    check_same("sport = link:eth0", "src link::eth0");
+    check_same("src netlink:rtnl:kernel", "src netlink:route:0");
+    check_same("src netlink:16:-1", "src netlink:genl:4294967295");
+    check_same("sport netlink:7", "src netlink::7");
+    check_same("src != unix:/a", "not src unix:/a");
+    check_same("src \"unix:/a b\"", r"src unix:/a\ b");
+    check_error("src link:nope", 5, "link:PROTOCOL");
+    check_error("sport > link:eth0", 9, "a port");
+}
+
+#[test]
 fn addresses_as_ss_reads_them() {
     check_same("sport :8080", "sport = :8080");
     check_same(

@@ -145,7 +145,7 @@ fn condition() -> impl Strategy<Value = Expression> {
         Test::Mark { mark: 5, mask: 7 },
         Test::Cgroup(77),
         Test::uid_is(33),
-        Test::Netns(1),
+        Test::Netns(crate::model::NetnsId::Inode(1)),
         Test::Pid {
             comparison: Comparison::Equal,
             pid: 7,

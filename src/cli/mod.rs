@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod ephemeral;
+mod events;
 pub mod global;
 pub mod list;
 mod needs;

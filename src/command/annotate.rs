@@ -263,6 +263,7 @@ impl<'h> Annotator<'h> {
             hosts,
             beyond_ip,
             namespace: self.namespaces.get(usize::from(socket.netns)),
+            destruction: None,
         }
     }
 
@@ -281,7 +282,9 @@ impl<'h> Annotator<'h> {
         if socket.protocol == Protocol::Raw {
             return self.beyond_ip.ip_protocol(port);
         }
-        let chosen = socket.is_listening() || socket.state == State::BoundInactive;
+        // A destroyed connection is as closed as a server of UDP, but has a peer.
+        let chosen =
+            socket.is_listening() && !socket.has_peer() || socket.state == State::BoundInactive;
         let is_drawn = || {
             let drawn = names.drawn.get(&socket.netns).copied().flatten();
             drawn.is_some_and(|range| range.contains(port))

@@ -5,7 +5,7 @@ use super::annotate::Annotator;
 use super::context::Context;
 use crate::collect::{Batch, Report, namespaces};
 use crate::filter::{Expression, Judge, Query, Test};
-use crate::model::{Details, Family, Gap, Namespace, Row, Socket, Source, Table};
+use crate::model::{Details, Family, Gap, Namespace, Owners, Row, Socket, Source, Table};
 
 /// Decides on sockets by themselves.
 pub(super) type Pass<'a> = &'a dyn Fn(&Socket, Option<&Details>) -> bool;
@@ -59,12 +59,33 @@ impl<'q> Sieve<'q> {
         annotator.prepare(&batch.sockets[start..]);
         if let Some(condition) = self.condition.filter(|_| self.asks_owners) {
             batch.retain(start, |socket, details| {
-                condition.holds(&Row {
-                    owners: annotator.owners(socket),
-                    ..self.row(socket, details)
-                })
+                self.holds(condition, socket, details, annotator.owners(socket))
             });
         }
+    }
+
+    /// Whether a socket passes wholly, held by these.
+    pub(super) fn passes(
+        &self,
+        socket: &Socket,
+        details: Option<&Details>,
+        owners: Owners<'_>,
+    ) -> bool {
+        self.condition
+            .is_none_or(|condition| self.holds(condition, socket, details, owners))
+    }
+
+    fn holds(
+        &self,
+        condition: &Expression,
+        socket: &Socket,
+        details: Option<&Details>,
+        owners: Owners<'_>,
+    ) -> bool {
+        condition.holds(&Row {
+            owners,
+            ..self.row(socket, details)
+        })
     }
 
     fn row<'a>(&'a self, socket: &'a Socket, details: Option<&'a Details>) -> Row<'a> {

@@ -120,11 +120,7 @@ impl Everywhere {
     }
 
     /// Calls `look` on a thread that has entered a namespace; `None` where nobody can.
-    pub(super) fn at<T: Send>(
-        &self,
-        netns: u16,
-        look: impl FnOnce(&Host) -> T + Send,
-    ) -> Option<T> {
+    pub fn at<T: Send>(&self, netns: u16, look: impl FnOnce(&Host) -> T + Send) -> Option<T> {
         let space = self.spaces.get(usize::from(netns))?;
         let visit = || space.visit().ok().map(|host| look(&host));
         thread::scope(|scope| {

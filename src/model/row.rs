@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::{Details, InetEnds, Namespace, Owners, Socket};
+use super::{Destruction, Details, InetEnds, Namespace, Owners, Socket};
 
 /// A socket and what was joined to it. Everything is borrowed from the caches of the run.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Row<'a> {
     pub hosts: HostNames<'a>,
     /// Its network namespace, when asked for.
     pub namespace: Option<&'a Namespace>,
+    /// How it ended, of a socket that is no more.
+    pub destruction: Option<&'a Destruction>,
 }
 
 /// What was joined to a socket without addresses.
@@ -71,6 +73,7 @@ impl<'a> Row<'a> {
                 peer: None,
             },
             namespace: None,
+            destruction: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub mod bytecode;
 pub mod container;
+pub mod destroyed;
 pub mod diag;
 pub mod if_inet6;
 pub mod inet_diag;

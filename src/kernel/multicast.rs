@@ -94,19 +94,21 @@ impl Announcements {
     }
 }
 
-/// Waits until one of them has something, or nobody reads standard output any more, or for this
-/// long.
+/// Waits until one of them has something, or for this long; where `writes`, no longer than somebody
+/// reads standard output.
 pub fn wait_for_announcements<'a>(
     sources: impl Iterator<Item = &'a Announcements>,
+    writes: bool,
     longest: Option<Duration>,
 ) -> Waited {
     let stdout = io::stdout();
     // Of standard output nothing is asked: that it broke is always told.
     let mut watched = vec![PollFd::new(&stdout, PollFlags::empty())];
+    watched.truncate(usize::from(writes));
     watched.extend(sources.map(|source| PollFd::new(&source.socket, PollFlags::IN)));
     let timeout = longest.and_then(|longest| Timespec::try_from(longest).ok());
     match poll(&mut watched, timeout.as_ref()) {
-        Ok(_) if !watched[0].revents().is_empty() => Waited::Unread,
+        Ok(_) if writes && !watched[0].revents().is_empty() => Waited::Unread,
         Ok(_) | Err(Errno::INTR) => Waited::Over,
         Err(_) => {
             // Without a way to wait, not all of the processor is taken.

@@ -34,6 +34,12 @@ pub fn shown_on_terminal(command: &mut Command) -> Vec<u8> {
     shown
 }
 
+/// Both sides of a new terminal: ours, and that of a command that does not end by itself.
+pub fn opened() -> (File, OwnedFd) {
+    let (ours, theirs) = open(80);
+    (File::from(ours), theirs)
+}
+
 /// Both sides of a new terminal: ours and the command's.
 fn open(columns: u16) -> (OwnedFd, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);

@@ -145,16 +145,12 @@ impl Arrivals {
             let lost: Option<u64> = lost
                 .map(|source| source.announcements.newly_lost().map(u64::from))
                 .sum();
-            write_warning(&match lost {
-                Some(lost) if lost > 0 => format!(
-                    "{lost} destroyed sockets were lost in {overruns} overruns: more came at once \
-                     than could wait"
-                ),
-                _ => format!(
-                    "destroyed sockets were lost in {overruns} overruns: more came at once than \
-                     could wait"
-                ),
-            });
+            let count = lost.map_or(String::new(), |lost| format!("{lost} "));
+            let times = if overruns == 1 { "overrun" } else { "overruns" };
+            write_warning(&format!(
+                "{count}destroyed sockets were lost in {overruns} {times}: more came at once than \
+                 could wait"
+            ));
         }
         if self.losses.garbled > 0 {
             write_warning(&format!(

@@ -120,6 +120,6 @@ impl Events<'_> {
         };
         // What is full is not asked: it would answer at once.
         let sources = arrivals.sources().filter(|_| !arrivals.is_full());
-        wait_for_announcements(sources, longest)
+        wait_for_announcements(sources, !self.plan.quiet, longest)
     }
 }

@@ -54,7 +54,9 @@ fn it_ends_when_its_reader_has_enough_although_nothing_happens() {
             let mut ended = Stream::start(shell.args(["-c", &line]));
             assert!(ended.ended().success());
             let (lines, errors) = ended.stop();
-            assert_eq!((lines.len(), &errors[..]), (1, ""), "{args}");
+            assert_eq!(lines.len(), 1, "{args}");
+            // Namespaces beyond that of the test may be closed to it.
+            assert!(errors.is_empty() || args.contains("-N"), "{args}: {errors}");
         }
     });
 }

@@ -19,15 +19,12 @@ fn plain_has_a_heading_at_once_and_fixed_widths() {
         let column = heading.find("Port").unwrap();
         for port in [1, 65_535] {
             end_udp(port);
-            let line = stream.line();
-            let fields: Vec<&str> = line.split_whitespace().collect();
             let local = format!("127.0.0.1:{port}");
+            let line = stream.line_with(&format!("{local} "));
+            let fields: Vec<&str> = line.split_whitespace().collect();
             assert_eq!(fields, ["udp", "UNCONN", "0", "0", &local, "0.0.0.0:*"]);
-            assert_eq!(
-                line.find(&format!("{port}")),
-                Some(column),
-                "{heading}\n{line}"
-            );
+            let found = line.find(&local).map(|at| at + "127.0.0.1:".len());
+            assert_eq!(found, Some(column), "{heading}\n{line}");
         }
     });
 }
@@ -38,12 +35,10 @@ fn csv_tells_when_and_keeps_to_its_columns() {
         let stream = Stream::of(&["-p", "--format", "csv"]);
         let heading = stream.line();
         end_udp(1);
+        let first = stream.line_with(",127.0.0.1,1,");
         end_udp(2);
-        let records = csv_records(&format!(
-            "{heading}\n{}\n{}\n",
-            stream.line(),
-            stream.line()
-        ));
+        let second = stream.line_with(",127.0.0.1,2,");
+        let records = csv_records(&[heading, first, second, String::new()].join("\r\n"));
         assert_eq!(records[0][0], "at");
         assert_eq!(records[0].last().unwrap(), "last_state");
         let port = records[0]
@@ -63,7 +58,7 @@ fn chosen_columns_are_rows_in_a_pipe_too() {
     in_namespace(|| {
         let stream = Stream::of(&["-H", "--columns", "proto,local_port,at,last_state"]);
         end_udp(7);
-        let line = stream.line();
+        let line = stream.line_with(" 7 ");
         let fields: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(&fields[..2], ["udp", "7"]);
         assert_eq!(fields.len(), 4);
@@ -77,7 +72,7 @@ fn details_stand_on_the_line_with_oneline() {
         let stream = Stream::of(&["-inOH", "--format", "plain"]);
         drop(crate::sockets::connection(Ipv4Addr::LOCALHOST.into()));
         for _ in 0..2 {
-            let line = stream.line();
+            let line = stream.line_with("tcp");
             assert!(line.starts_with("tcp") && line.contains(" rto:"), "{line}");
         }
     });

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sockets::connection;
 use crate::stream::Stream;
 use crate::support::holder::{Holder, without_rights};
-use crate::support::namespace::in_namespace;
+use crate::support::namespace::{in_namespace, sysctl};
 use crate::support::portstat::command;
 
 /// A process of this name with the client's end of a connection; its port, and the other end.
@@ -27,13 +27,13 @@ fn client_named(name: &str) -> (Holder, u16, impl Read) {
 #[test]
 fn the_holder_is_named_although_it_is_gone() {
     in_namespace(|| {
-        let (holder, port, _server) = client_named("worker");
+        let (holder, port, server) = client_named("worker");
         let pid = holder.pid();
         let stream = Stream::of(&["-p"]);
         stream.wait_until_seen();
         drop(holder);
         // It is gone before its connection is: the other end has not closed.
-        drop(_server);
+        drop(server);
         let event = stream.event_on(port);
         assert_eq!(event["owners_status"], "known", "{event}");
         assert_eq!(event["owners"][0]["comm"], "worker");
@@ -51,6 +51,8 @@ fn the_holder_is_named_although_it_is_gone() {
 #[test]
 fn a_connection_that_its_holder_left_long_ago_still_has_its_name() {
     in_namespace(|| {
+        // Longer than a minute, or it would be replaced by something smaller at once.
+        sysctl("net.ipv4.tcp_fin_timeout", "120");
         let (holder, port, server) = client_named("worker");
         let stream = Stream::of(&["-p"]);
         stream.wait_until_seen();

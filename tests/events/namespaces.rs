@@ -124,7 +124,7 @@ fn what_may_not_be_entered_is_an_error_or_a_warning() {
         without_rights(&mut all);
         let stream = Stream::joining(&mut all, ALL);
         drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, 7)).unwrap());
-        assert_eq!(stream.event()["local"]["port"], 7);
+        stream.event_on(7);
         let errors = stream.errors();
         assert!(errors.contains("network namespace"), "{errors}");
     });

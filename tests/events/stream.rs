@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -86,11 +87,35 @@ impl Stream {
         }
     }
 
-    /// The next line, as an object.
+    /// The next line that has this in it; those before are passed over, as of what ended before
+    /// the test began.
+    #[track_caller]
+    pub fn line_with(&self, text: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The lines that come until nothing came for so long.
+    pub fn lines_of(&self, pause: Duration) -> Vec<String> {
+        std::iter::from_fn(|| self.lines.recv_timeout(pause).ok()).collect()
+    }
+
+    /// The next line, as an object. Sockets without a port are those by which the test set up its
+    /// interfaces; the kernel takes its time to destroy them.
     #[track_caller]
     pub fn event(&self) -> Value {
-        let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        loop {
+            let line = self.line();
+            let event: Value =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if event["local"]["port"] != 0 {
+                return event;
+            }
+        }
     }
 
     /// The next event of a socket on this port; those before are passed over.
@@ -112,15 +137,28 @@ impl Stream {
             let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let port = probe.local_addr().unwrap().port();
             // Long enough for a look now and then, whatever else the machine does.
-            thread::sleep(std::time::Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(100));
             drop(probe);
-            !self.event_on(port)["last_state"].is_null()
+            // A filter may leave out what was not seen.
+            while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
+                let event: Value = serde_json::from_str(&line).unwrap();
+                if event["local"]["port"] == port {
+                    return !event["last_state"].is_null();
+                }
+            }
+            false
         });
     }
 
     /// What it said on stderr so far.
     pub fn errors(&self) -> String {
         self.errors.lock().unwrap().clone()
+    }
+
+    /// How many events were lost on the way to it.
+    pub fn drops(&self) -> u64 {
+        let fields = row("/proc/thread-self/net/netlink", self.pid()).unwrap();
+        fields[8].parse().unwrap()
     }
 
     pub fn pid(&self) -> u32 {
@@ -158,10 +196,17 @@ impl Drop for Stream {
 
 /// Whether a process has a netlink socket in these groups of sock_diag, by a table of them.
 pub fn has_joined(table: &str, pid: u32, groups: &str) -> bool {
+    row(table, pid).is_some_and(|fields| fields[3] == groups)
+}
+
+/// The fields of the first netlink socket of sock_diag of a process.
+fn row(table: &str, pid: u32) -> Option<Vec<String>> {
     let pid = pid.to_string();
     let table = fs::read_to_string(table).unwrap();
-    table.lines().any(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields[1] == "4" && fields[2] == pid && fields[3] == groups
-    })
+    let rows = table.lines().map(|line| {
+        let fields = line.split_whitespace().map(str::to_owned);
+        fields.collect::<Vec<String>>()
+    });
+    let mut ours = rows.filter(|fields| fields[1] == "4" && fields[2] == pid);
+    ours.next()
 }

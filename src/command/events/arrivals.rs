@@ -36,12 +36,35 @@ pub(super) struct Arrivals {
     waiting: Vec<Arrival>,
     message: Vec<u8>,
     losses: Losses,
+    /// Of each source.
+    overrun: Vec<Overrun>,
+}
+
+/// Whether more came than could wait. The kernel tells of the first that it lost, and then loses
+/// all others without a word, until everything that waits was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overrun {
+    None,
+    Lasts,
+    /// Its losses are to be counted for the last time.
+    Over,
+}
+
+impl Overrun {
+    const fn drained(self) -> Overrun {
+        match self {
+            Overrun::None => Overrun::None,
+            Overrun::Lasts | Overrun::Over => Overrun::Over,
+        }
+    }
 }
 
 /// What did not arrive, since it was warned of that.
 #[derive(Default)]
 struct Losses {
     overruns: u64,
+    /// As far as the kernel counts them.
+    sockets: u64,
     /// Announcements that made no sense.
     garbled: u64,
     warned: Option<Instant>,
@@ -50,6 +73,7 @@ struct Losses {
 impl Arrivals {
     pub(super) fn new(sources: Vec<AnnouncementSource>, asked: DetailSet) -> Arrivals {
         Arrivals {
+            overrun: vec![Overrun::None; sources.len()],
             sources,
             asked,
             waiting: Vec::new(),
@@ -87,8 +111,14 @@ impl Arrivals {
                         "cannot hear of destroyed sockets any more: {error}"
                     ))
                 })? {
-                    Received::Nothing => break,
-                    Received::Overrun => self.losses.overruns += 1,
+                    Received::Nothing => {
+                        self.overrun[index] = self.overrun[index].drained();
+                        break;
+                    }
+                    Received::Overrun => {
+                        self.losses.overruns += 1;
+                        self.overrun[index] = Overrun::Lasts;
+                    }
                     Received::Messages => self.read(index),
                 }
             }
@@ -128,29 +158,43 @@ impl Arrivals {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Whether something was lost that nobody was told of yet.
+    /// Whether something was lost, or may still be, that nobody was told of yet.
     pub(super) const fn owes_warning(&self) -> bool {
-        self.losses.overruns > 0 || self.losses.garbled > 0
+        let losses = &self.losses;
+        losses.overruns > 0 || losses.sockets > 0 || losses.garbled > 0
+    }
+
+    /// Counts what was lost where there was an overrun.
+    fn count_losses(&mut self) {
+        for (source, overrun) in self.sources.iter_mut().zip(&mut self.overrun) {
+            if *overrun != Overrun::None {
+                let lost = source.announcements.newly_lost().unwrap_or(0);
+                self.losses.sockets += u64::from(lost);
+            }
+            if *overrun == Overrun::Over {
+                *overrun = Overrun::None;
+            }
+        }
     }
 
     /// Warns of what was lost, at most once a second.
     pub(super) fn warn_of_losses(&mut self) {
+        self.count_losses();
         let is_early = |warned: Instant| warned.elapsed() < BETWEEN_WARNINGS;
         if !self.owes_warning() || self.losses.warned.is_some_and(is_early) {
             return;
         }
-        if self.losses.overruns > 0 {
-            let overruns = self.losses.overruns;
-            let lost = self.sources.iter_mut();
-            let lost: Option<u64> = lost
-                .map(|source| source.announcements.newly_lost().map(u64::from))
-                .sum();
-            let count = lost.map_or(String::new(), |lost| format!("{lost} "));
-            let times = if overruns == 1 { "overrun" } else { "overruns" };
-            write_warning(&format!(
-                "{count}destroyed sockets were lost in {overruns} {times}: more came at once than \
-                 could wait"
-            ));
+        if self.losses.overruns > 0 || self.losses.sockets > 0 {
+            let lost = match self.losses {
+                // An old kernel does not count them.
+                Losses {
+                    sockets: 0,
+                    overruns,
+                    ..
+                } => format!("destroyed sockets were lost, {overruns} times"),
+                Losses { sockets, .. } => format!("{sockets} destroyed sockets were lost"),
+            };
+            write_warning(&format!("{lost}: more came at once than could wait"));
         }
         if self.losses.garbled > 0 {
             write_warning(&format!(
@@ -178,5 +222,9 @@ impl Arrivals {
             source.netns = number.unwrap_or(source.netns);
             number.is_some()
         });
+        // What was lost in some of them is counted with what is lost in any.
+        let lost = self.overrun.iter().any(|overrun| *overrun != Overrun::None);
+        let overrun = if lost { Overrun::Lasts } else { Overrun::None };
+        self.overrun = vec![overrun; self.sources.len()];
     }
 }

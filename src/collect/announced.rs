@@ -73,6 +73,12 @@ fn join_everywhere(
             None => {}
         }
     }
+    if everywhere.hidden_processes > 0 {
+        joined.gaps.push(Gap::Namespaces {
+            count: everywhere.hidden_processes,
+            why: UnseenNamespaces::OfProcesses,
+        });
+    }
     match first_refusal {
         Some(error) if joined.sources.is_empty() && joined_before.is_empty() => Err(error),
         Some(error) => {

@@ -25,6 +25,8 @@ pub(super) struct Looker {
     owners: bool,
     /// Whether more than the names of processes is.
     process_details: bool,
+    /// Whether it is to be said why owners were not found by BPF.
+    tells_without_bpf: bool,
 }
 
 impl Looker {
@@ -59,6 +61,7 @@ impl Looker {
             sockets: owners || judged || (plan.needs_last_seen() && !plan.quiet),
             owners,
             process_details: wants.process_details,
+            tells_without_bpf: plan.verbose || context.holder_method == HolderMethod::Bpf,
         }
     }
 
@@ -78,11 +81,7 @@ impl Looker {
     }
 
     /// Looks; `earlier` is what was seen before.
-    pub(super) fn look(
-        &self,
-        host: &Host,
-        earlier: &Look,
-    ) -> Result<(Look, Vec<Gap>), CollectError> {
+    pub(super) fn look(&self, host: &Host, earlier: &Look) -> Result<Seen, CollectError> {
         let all = |_: &Socket, _: Option<&Details>| true;
         let mut hold = Hold::new(&all, None);
         let report = collect(host, &self.request, &mut hold)?;
@@ -108,8 +107,26 @@ impl Looker {
             let cookie = socket.cookie;
             (SocketKey { namespace, cookie }, seen)
         });
-        Ok((earlier.then(seen), gaps))
+        let look = earlier.then(seen);
+        let without_bpf = holders.and_then(|holders| holders.without_bpf);
+        Ok(Seen {
+            look,
+            gaps,
+            without_bpf: without_bpf
+                .filter(|_| self.tells_without_bpf)
+                .map(|refusal| refusal.to_string()),
+        })
     }
+}
+
+/// What came of a look.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) look: Look,
+    /// What could not be seen.
+    pub(super) gaps: Vec<Gap>,
+    /// Why owners were not found by BPF, where somebody wants to know.
+    pub(super) without_bpf: Option<String>,
 }
 
 /// The owners of a socket, as far as they can be told for certain.

@@ -33,7 +33,6 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     // Before the first look, so that nothing falls between.
     let joined = join_announcements(&context.host, &request.tables, &[])
         .map_err(|error| Error::Nothing(format!("cannot hear of destroyed sockets: {error}")))?;
-    context.warn_of_gaps(&joined.gaps);
     let mut arrivals = Arrivals::new(joined.sources, request.details);
     let looker = Looker::new(context, plan, &request, &query);
     let watch = Watch::begin(looker.clone(), &context.host, &arrivals)?;
@@ -46,9 +45,11 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
         watch,
         warned: Warned::default(),
     };
+    events.warned.warn_of_gaps(&joined.gaps);
     loop {
         match events.follow(context, &mut arrivals, &mut printer)? {
             Next::Finished => return Ok(Finish::Done),
+            Next::Renewed => {}
             Next::Moved(moved) => {
                 context.host = moved.host;
                 arrivals.adopt(&context.host, moved.sources);
@@ -57,10 +58,12 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
     }
 }
 
-/// How following the announcements of the same namespaces ended.
+/// How following the announcements ended.
 enum Next {
     /// It was found what was looked for, or nobody reads any more.
     Finished,
+    /// It is to go on without what was remembered.
+    Renewed,
     /// There are other namespaces now.
     Moved(Moved),
 }
@@ -75,7 +78,7 @@ struct Events<'a> {
 }
 
 impl Events<'_> {
-    /// Prints what comes, until there is nothing more to do or the namespaces are others.
+    /// Prints what comes, until there is nothing more to do or something is to be done anew.
     ///
     /// This thread receives, decides and prints, all of which takes microseconds an event; the
     /// looks at tables and processes, which may take seconds, are another's.
@@ -107,6 +110,9 @@ impl Events<'_> {
             }
             if let Some(moved) = self.watch.take_moved() {
                 return Ok(Next::Moved(moved));
+            }
+            if rows.are_stale() {
+                return Ok(Next::Renewed);
             }
         }
     }

@@ -14,6 +14,9 @@ use crate::filter::Query;
 use crate::join::{LastSeen, Look, SocketKey};
 use crate::model::{Destruction, Details, Gap, Owners, Row, Socket, StateSet};
 
+/// Sockets of which names are remembered: of users, interfaces, cgroups and hosts.
+const MOST_REMEMBERED: usize = 1 << 16;
+
 /// Writes rows as soon as they are there.
 pub(super) struct Printer {
     writer: Writer,
@@ -61,8 +64,11 @@ pub(super) struct Rows<'a> {
     /// The states in which a socket must have been seen last.
     states: Option<StateSet>,
     annotator: Annotator<'a>,
+    /// Whether owners were looked for, and whether they are printed.
     asks_owners: bool,
+    prints_owners: bool,
     is_quiet: bool,
+    printed: usize,
 }
 
 /// A socket that is to be printed.
@@ -92,7 +98,9 @@ impl<'a> Rows<'a> {
             states: query.states,
             annotator: Annotator::new(context, request, wants),
             asks_owners: looker.looks_for_owners(),
+            prints_owners: plan.needs_owners(),
             is_quiet: plan.quiet,
+            printed: 0,
         }
     }
 
@@ -116,12 +124,16 @@ impl<'a> Rows<'a> {
         let rows: Vec<Row<'_>> = ended
             .iter()
             .map(|ended| Row {
-                owners: ended.owners,
+                owners: match self.prints_owners {
+                    true => ended.owners,
+                    false => Owners::Unasked,
+                },
                 destruction: Some(&ended.destruction),
                 ..self.annotator.row(&ended.socket, Some(&ended.details))
             })
             .collect();
         printer.rows(&rows)?;
+        self.printed += rows.len();
         Ok(true)
     }
 
@@ -164,6 +176,12 @@ impl<'a> Rows<'a> {
             && self
                 .sieve
                 .passes(&ended.socket, Some(&ended.details), ended.owners)
+    }
+
+    /// Whether names were learnt for so many that it is time to forget them, and learn anew what
+    /// may have changed.
+    pub(super) const fn are_stale(&self) -> bool {
+        self.printed >= MOST_REMEMBERED
     }
 
     /// What could not be joined.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
-use super::look::Looker;
+use super::look::{Looker, Seen};
 use crate::collect::{AnnouncementSource, find_everywhere, join_announcements};
 use crate::command::context::{Error, write_warning};
 use crate::join::Look;
@@ -61,6 +61,7 @@ impl Watch {
                 news: Arc::downgrade(&news),
                 spaces,
                 joined: arrivals.namespaces(),
+                told_without_bpf: false,
             };
             let started = thread::Builder::new().spawn(move || watcher.run());
             started.map_err(|error| Error::Nothing(format!("no thread to look with: {error}")))?;
@@ -116,6 +117,7 @@ struct Watcher {
     spaces: Option<Identities>,
     /// Inodes of those that were joined.
     joined: Vec<u64>,
+    told_without_bpf: bool,
 }
 
 impl Watcher {
@@ -123,16 +125,18 @@ impl Watcher {
         let mut look = Look::default();
         loop {
             let begun = Instant::now();
-            let host = match self.host() {
-                Ok(host) => host,
-                Err(gap) => return write_warning(&gap.to_string()),
-            };
-            let (seen, mut gaps) = match self.look(&host, &look) {
-                Ok(seen) => seen,
-                Err(gap) => (look.then([]), vec![gap]),
-            };
-            look = seen;
-            let moved = self.moved(host, &mut gaps);
+            let (mut gaps, mut moved) = (Vec::new(), None);
+            match self.host() {
+                Ok(host) => {
+                    // What was seen before is better than nothing.
+                    match self.look(&host, &look) {
+                        Ok(seen) => look = self.heed(seen, &mut gaps),
+                        Err(gap) => gaps.push(gap),
+                    }
+                    moved = self.moved(host, &mut gaps);
+                }
+                Err(gap) => gaps.push(gap),
+            }
             let Some(news) = self.news.upgrade() else {
                 return;
             };
@@ -150,9 +154,19 @@ impl Watcher {
         }
     }
 
-    fn look(&self, host: &Host, earlier: &Look) -> Result<(Look, Vec<Gap>), Gap> {
+    /// Takes what was seen, and says what is to be said of how.
+    fn heed(&mut self, seen: Seen, gaps: &mut Vec<Gap>) -> Look {
+        gaps.extend(seen.gaps);
+        if let Some(reason) = seen.without_bpf.filter(|_| !self.told_without_bpf) {
+            write_warning(&format!("owners by /proc, not BPF: {reason}"));
+            self.told_without_bpf = true;
+        }
+        seen.look
+    }
+
+    fn look(&self, host: &Host, earlier: &Look) -> Result<Seen, Gap> {
         if !self.looker.looks() {
-            return Ok((Look::default(), Vec::new()));
+            return Ok(Seen::default());
         }
         self.looker
             .look(host, earlier)

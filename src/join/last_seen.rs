@@ -2,7 +2,7 @@
 //! destroyed socket without its user, inode and holders.
 //!
 //! Each look at the tables gives a map of all live sockets. A socket that is no longer in it may
-//! still be announced, so the map before is kept as well; there are never more than two.
+//! still be announced, so it is kept for some looks more; never many more than there are live ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -117,34 +117,64 @@ impl LastSeen {
     }
 }
 
-/// All live sockets, by a look at the tables.
-type Sockets = HashMap<SocketKey, LastSeen>;
+/// How many looks later a socket that vanished is still known. Under load the kernel announces
+/// it seconds after it took it out of its tables.
+const MOST_LOOKS: u8 = 10;
+/// So many that vanished are kept for more than one look, or as many as live.
+const FEW: usize = 1 << 12;
 
-/// What a look saw, and before it the one before.
+/// All live sockets, and those that lived before and may still be announced.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    sockets: Arc<Sockets>,
-    before: Arc<Sockets>,
+    sockets: Arc<HashMap<SocketKey, LastSeen>>,
+    vanished: Arc<HashMap<SocketKey, Vanished>>,
+}
+
+#[derive(Clone, Debug)]
+struct Vanished {
+    last_seen: LastSeen,
+    /// Looks that did not see it.
+    looks: u8,
 }
 
 impl Look {
-    /// A look that comes after this one; what came before this one is forgotten.
+    /// A look that comes after this one.
     pub fn then(&self, seen: impl IntoIterator<Item = (SocketKey, LastSeen)>) -> Look {
-        let mut sockets: Sockets = seen.into_iter().collect();
-        for (key, socket) in &mut sockets {
-            if let Some(earlier) = self.sockets.get(key) {
-                socket.recall(earlier);
+        let mut sockets: HashMap<SocketKey, LastSeen> = seen.into_iter().collect();
+        let mut vanished = HashMap::new();
+        for (key, earlier) in self.sockets.iter() {
+            match sockets.get_mut(key) {
+                Some(socket) => socket.recall(earlier),
+                None => {
+                    let last_seen = earlier.clone();
+                    vanished.insert(
+                        *key,
+                        Vanished {
+                            last_seen,
+                            looks: 1,
+                        },
+                    );
+                }
             }
         }
+        let room = FEW.max(sockets.len()).saturating_sub(vanished.len());
+        let older = self.vanished.iter();
+        let older = older.filter(|(_, older)| older.looks < MOST_LOOKS);
+        vanished.extend(older.take(room).map(|(key, older)| {
+            let mut older = older.clone();
+            older.looks += 1;
+            (*key, older)
+        }));
         Look {
             sockets: Arc::new(sockets),
-            before: Arc::clone(&self.sockets),
+            vanished: Arc::new(vanished),
         }
     }
 
-    /// What is known of a socket; `None` when neither look saw it.
+    /// What is known of a socket; `None` when no look saw it.
     pub fn find(&self, key: &SocketKey) -> Option<&LastSeen> {
-        self.sockets.get(key).or_else(|| self.before.get(key))
+        let vanished = || self.vanished.get(key).map(|gone| &gone.last_seen);
+        self.sockets.get(key).or_else(vanished)
     }
 }
 
@@ -208,15 +238,32 @@ mod tests {
     }
 
     #[test]
-    fn what_vanished_is_known_for_one_more_look() {
-        let first = Look::default().then([(key(1), held(5))]);
-        let second = first.then([(key(2), held(6))]);
-        assert_eq!(comms(second.find(&key(1))), ["p5"]);
-        assert_eq!(comms(second.find(&key(2))), ["p6"]);
-        let third = second.then([]);
-        assert!(third.find(&key(1)).is_none());
-        assert_eq!(comms(third.find(&key(2))), ["p6"]);
-        assert!(third.then([]).find(&key(2)).is_none());
+    fn what_vanished_is_known_for_some_looks_more() {
+        let mut look = Look::default().then([(key(1), held(5))]);
+        for _ in 0..MOST_LOOKS {
+            look = look.then([(key(2), held(6))]);
+            assert_eq!(comms(look.find(&key(1))), ["p5"]);
+        }
+        look = look.then([(key(2), held(6))]);
+        assert!(look.find(&key(1)).is_none());
+        assert_eq!(comms(look.find(&key(2))), ["p6"]);
+    }
+
+    #[test]
+    fn what_vanished_takes_no_more_memory_than_what_lives() {
+        let mut look = Look::default();
+        let each = FEW as u64 / 2;
+        for round in 0..8 {
+            look = look.then((0..each).map(|number| (key(round * each + number), held(5))));
+            assert!(look.vanished.len() <= FEW, "{}", look.vanished.len());
+        }
+        assert_eq!(look.vanished.len(), FEW);
+        let just_vanished = 6 * each..7 * each;
+        assert!(
+            just_vanished
+                .into_iter()
+                .all(|number| look.find(&key(number)).is_some())
+        );
     }
 
     #[test]

@@ -10,13 +10,15 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::SystemTime;
 
 use clap::{Arg, CommandFactory as _};
 use names::NamesThat;
 use portstat::analyze::why::Cause;
 use portstat::cli::{Args, Environment, Plan};
-use portstat::model::{Fate, Gap, HiddenCause, Refusal, State};
-use portstat::render::Column;
+use portstat::model::{Destruction, Fate, Gap, HiddenCause, Protocol, Refusal, Row, State};
+use portstat::render::{Column, JsonFields, json_row};
+use portstat::wire::inet_diag;
 use serde_json::Value;
 
 const MANUAL: &str = "man/portstat.1";
@@ -338,6 +340,21 @@ fn the_manual_has_every_key_of_json() {
     ] {
         keys(&serde_json::from_str(&stdout(&args)).unwrap(), &mut found);
     }
+    // What `-E` adds to each line, as no recording ends.
+    let mut bytes = [0; inet_diag::ROW_LEN];
+    bytes[0] = 2;
+    let socket = inet_diag::socket(&bytes, Protocol::Udp).unwrap();
+    let destruction = Destruction {
+        at: SystemTime::UNIX_EPOCH,
+        last_state: None,
+    };
+    let mut line = Vec::new();
+    let row = Row {
+        destruction: Some(&destruction),
+        ..Row::bare(&socket)
+    };
+    json_row(&mut line, &row, JsonFields::default());
+    keys(&serde_json::from_slice(&line).unwrap(), &mut found);
     let told = Page::read().below("Ss", "JSON").marked("Va");
     assert_same("keys of JSON", &told, &found);
 }

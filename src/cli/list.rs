@@ -224,6 +224,8 @@ pub struct ListPlan {
     pub verbose: bool,
     /// A file with more of the filter.
     pub filter_file: Option<PathBuf>,
+    /// Not what is there, but what ends.
+    pub events: bool,
 }
 
 impl ListPlan {
@@ -268,6 +270,7 @@ impl ListPlan {
             quiet: args.quiet,
             verbose: args.verbose,
             filter_file: args.filter_file,
+            events: args.events,
         })
     }
 }

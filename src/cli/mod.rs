@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod ephemeral;
+mod events;
 mod filter;
 pub mod global;
 pub mod kill;

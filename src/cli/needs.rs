@@ -92,6 +92,17 @@ impl ListPlan {
             && matches!(self.usual(), Some(Format::Plain))
     }
 
+    /// Whether it is printed of destroyed sockets what was seen of them before.
+    pub fn needs_last_seen(&self) -> bool {
+        let printed = match self.usual() {
+            None => false,
+            Some(Format::Table | Format::Plain) => self.details.extended,
+            Some(Format::Json | Format::Jsonl | Format::Csv) => true,
+        };
+        let named = |column: Column| column == Column::LastState || column.is_told_by_tables();
+        printed || self.needs_owners() || self.named_columns().any(named)
+    }
+
     /// Whether names of network namespaces are printed, without being asked about.
     pub fn needs_namespaces(&self) -> bool {
         self.names(Column::Netns)

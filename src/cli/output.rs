@@ -99,6 +99,12 @@ pub enum UsageError {
     /// A filter with a single quote and bytes that are no text.
     #[error("filter: {0} is no UTF-8; expected \\xNN for such bytes, without single quotes")]
     BytesInQuotes(String),
+    /// A format that has an end, for a stream that has none.
+    #[error("-E goes on until it is stopped, and {0} has an end; use --format plain, jsonl or csv")]
+    Endless(&'static str),
+    /// Sockets of which the kernel does not tell when they end.
+    #[error("-E: the kernel announces the end of only TCP and UDP sockets, which leaves out {0}")]
+    Unannounced(&'static str),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

@@ -80,6 +80,9 @@ impl Plan {
                 only_defaults(&args.list, "completions")?;
                 Job::Completions(shell)
             }
+            None if args.list.events => {
+                Job::Events(ListPlan::of_events(args.list, &args.global, output)?)
+            }
             None if args.list == ListArgs::default() => match output.format {
                 Format::Table | Format::Plain => Job::Overview(output),
                 Format::Json | Format::Jsonl | Format::Csv => {
@@ -99,7 +102,6 @@ impl Plan {
             None if args.list.summary && !args.list.quiet => {
                 Job::Summary(ListPlan::new(args.list, output)?)
             }
-            None if args.list.events => Job::Events(ListPlan::new(args.list, output)?),
             None => Job::List(ListPlan::new(args.list, output)?),
         };
         Ok(Plan {

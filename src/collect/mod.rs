@@ -4,6 +4,7 @@
 //! more memory than one of ten. What was not seen comes back as gaps.
 
 mod addresses;
+mod announced;
 mod attempts;
 mod bad;
 mod batch;
@@ -27,6 +28,7 @@ mod unix_names;
 use std::io;
 
 pub use addresses::{V6_ADDRESSES, read_local_addresses, read_route};
+pub use announced::{Joined, Source as AnnouncementSource, join_announcements};
 pub use batch::{Batch, Flow, Receiver};
 pub use bind::{
     BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings, read_flags,

@@ -290,6 +290,7 @@ impl<'h> Annotator<'h> {
             beyond_ip,
             namespace: self.namespaces.get(usize::from(socket.netns)),
             fate: None,
+            destruction: None,
         }
     }
 
@@ -308,7 +309,9 @@ impl<'h> Annotator<'h> {
         if socket.protocol == Protocol::Raw {
             return self.beyond_ip.ip_protocol(port);
         }
-        let chosen = socket.is_listening() || socket.state == State::BoundInactive;
+        // A destroyed connection is as closed as a server of UDP, but has a peer.
+        let chosen =
+            socket.is_listening() && !socket.has_peer() || socket.state == State::BoundInactive;
         let is_drawn = || {
             let drawn = names.drawn.get(usize::from(socket.netns)).copied();
             drawn.flatten().is_some_and(|range| range.contains(port))

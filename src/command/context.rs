@@ -147,7 +147,7 @@ pub(super) struct Context {
 /// What was warned of in this run. Rounds see the same again, with other numbers and at other
 /// places; that is nothing new.
 #[derive(Default)]
-struct Warned {
+pub(super) struct Warned {
     texts: HashSet<String>,
     gaps: HashSet<(Discriminant<Gap>, &'static str, String)>,
     ports: Option<Severity>,
@@ -156,6 +156,15 @@ struct Warned {
 impl Warned {
     fn is_new_text(&mut self, text: &str) -> bool {
         self.texts.insert(text.to_owned())
+    }
+
+    /// Warns of every gap, once of each kind.
+    pub(super) fn warn_of_gaps(&mut self, gaps: &[Gap]) {
+        for gap in gaps {
+            if self.is_new_gap(gap) {
+                write_warning(&gap.to_string());
+            }
+        }
     }
 
     fn is_new_gap(&mut self, gap: &Gap) -> bool {
@@ -199,11 +208,7 @@ impl Context {
 
     /// Warns of every gap, once a run of each kind.
     pub(super) fn warn_of_gaps(&mut self, gaps: &[Gap]) {
-        for gap in gaps {
-            if self.warned.is_new_gap(gap) {
-                write_warning(&gap.to_string());
-            }
-        }
+        self.warned.warn_of_gaps(gaps);
     }
 
     /// Warns when ephemeral ports run short, and again when it gets worse.

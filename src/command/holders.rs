@@ -181,6 +181,16 @@ impl Holders {
         }
     }
 
+    /// The processes that were read.
+    pub(super) const fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    /// Whether a socket may have holders that cannot be seen.
+    pub(super) const fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// How many owners are hidden, and why.
     pub(super) fn gap(&self) -> Option<Gap> {
         (self.hidden > 0).then(|| Gap::Owners {

@@ -5,7 +5,7 @@ use super::annotate::Annotator;
 use super::context::Context;
 use crate::collect::{Batch, Report, namespaces};
 use crate::filter::{Expression, Judge, Query, Test};
-use crate::model::{Details, Family, Gap, Namespace, NetnsId, Row, Socket, Source, Table};
+use crate::model::{Details, Family, Gap, Namespace, NetnsId, Owners, Row, Socket, Source, Table};
 
 /// Decides on sockets by themselves.
 pub(super) type Pass<'a> = &'a dyn Fn(&Socket, Option<&Details>) -> bool;
@@ -69,6 +69,21 @@ impl<'q> Sieve<'q> {
                 })
             });
         }
+    }
+
+    /// Whether a socket passes wholly, held by these.
+    pub(super) fn passes(
+        &self,
+        socket: &Socket,
+        details: Option<&Details>,
+        owners: Owners<'_>,
+    ) -> bool {
+        self.condition.is_none_or(|condition| {
+            condition.holds(&Row {
+                owners,
+                ..self.row(socket, details)
+            })
+        })
     }
 
     fn row<'a>(&'a self, socket: &'a Socket, details: Option<&'a Details>) -> Row<'a> {

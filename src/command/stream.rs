@@ -64,6 +64,7 @@ impl Writer {
                     numeric: plan.numeric,
                     oneline: plan.oneline,
                     columns: plan.columns.clone(),
+                    endless: plan.events,
                 }))
             }
         }

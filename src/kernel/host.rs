@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::beside::Beside;
 use super::dump::{AdminDetails, Dump};
 use super::everywhere::Everywhere;
+use super::multicast::Announcements;
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::{Protocol, Table};
 
@@ -94,6 +95,15 @@ impl Host {
             Host::Live | Host::Everywhere(_) => Dump::live(request, admin_details),
             Host::Beside(beside) => Err(beside.refusal()),
             Host::Recorded(recording) => Ok(Dump::recorded(recording.open_diag(protocol)?)),
+        }
+    }
+
+    /// Joins the groups of sock_diag of this mask; a recording announces nothing.
+    pub fn join(&self, groups: u32) -> io::Result<Announcements> {
+        match self {
+            Host::Live | Host::Everywhere(_) => Announcements::join(groups),
+            Host::Beside(beside) => Err(beside.refusal()),
+            Host::Recorded(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

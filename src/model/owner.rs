@@ -46,6 +46,8 @@ pub enum Owners<'a> {
     None,
     /// A process that we may not read, or could not in time, may hold it.
     Hidden,
+    /// It is no more, and lived between two looks at who holds what.
+    Unseen,
     /// All processes were read and none holds it: the kernel's own, or in flight.
     Unheld,
     /// Every holder found.
@@ -64,6 +66,7 @@ impl<'a> Owners<'a> {
             Owners::Unasked => None,
             Owners::None => Some("none"),
             Owners::Hidden => Some("hidden"),
+            Owners::Unseen => Some("unseen"),
             Owners::Unheld => Some("unheld"),
             Owners::Known { .. } => Some("known"),
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::{Details, Fate, InetEnds, Namespace, Owners, Socket};
+use super::{Destruction, Details, Fate, InetEnds, Namespace, Owners, Socket};
 
 /// A socket and what was joined to it. Everything is borrowed from the caches of the run.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Row<'a> {
     pub namespace: Option<&'a Namespace>,
     /// What became of it, where it was to be destroyed before it is printed.
     pub fate: Option<Fate>,
+    /// How it ended, of a socket that is no more.
+    pub destruction: Option<&'a Destruction>,
 }
 
 /// What was joined to a socket without addresses.
@@ -74,6 +76,7 @@ impl<'a> Row<'a> {
             },
             namespace: None,
             fate: None,
+            destruction: None,
         }
     }
 

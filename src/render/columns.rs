@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::address::{Side, push_addr, push_interface, push_number, push_ss_addr, push_ss_port};
-use super::clock::push_timer;
+use super::clock::{push_timer, utc};
 use super::{ends, escape};
 use crate::model::{DetailSet, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind};
 
@@ -65,6 +65,10 @@ pub enum Column {
     Cookie,
     /// Name of its network namespace, or the inode.
     Netns,
+    /// When it was destroyed.
+    At,
+    /// The state in which it was last seen before.
+    LastState,
     /// The timer it waits on.
     Timer,
     /// Bytes received and not yet read, with overheads.
@@ -102,7 +106,7 @@ pub struct UnknownColumn(pub String);
 
 impl Column {
     /// Every column but TCP's numbers.
-    const FIXED: [Column; 38] = [
+    const FIXED: [Column; 40] = [
         Column::Proto,
         Column::Family,
         Column::State,
@@ -128,6 +132,8 @@ impl Column {
         Column::Inode,
         Column::Cookie,
         Column::Netns,
+        Column::At,
+        Column::LastState,
         Column::Timer,
         Column::Rmem,
         Column::Rcvbuf,
@@ -233,6 +239,8 @@ impl Column {
             Column::Inode => "inode",
             Column::Cookie => "cookie",
             Column::Netns => "netns",
+            Column::At => "at",
+            Column::LastState => "last_state",
             Column::Timer => "timer",
             Column::Rmem => "rmem",
             Column::Rcvbuf => "rcvbuf",
@@ -283,9 +291,28 @@ impl Column {
         )
     }
 
+    /// Whether tables tell it, but not the kernel when it destroys a socket.
+    pub const fn is_told_by_tables(self) -> bool {
+        matches!(
+            self,
+            Column::User | Column::Uid | Column::Inode | Column::V6only
+        )
+    }
+
     /// Whether it shows what is known of the other unix socket.
     pub const fn needs_unix_peers(self) -> bool {
         matches!(self, Column::Peer | Column::PeerPath | Column::PeerProcess)
+    }
+
+    /// A width that fits most cells, where that is known without them.
+    pub(super) const fn usual_width(self) -> usize {
+        match self {
+            Column::Local | Column::Peer => "255.255.255.255:65535".len(),
+            Column::LocalAddr | Column::PeerAddr => "255.255.255.255".len(),
+            Column::At => "2026-11-20T12:00:00.123Z".len(),
+            Column::State | Column::LastState => "FIN-WAIT-1".len(),
+            _ => 0,
+        }
     }
 
     /// Whether its cells may be broken where a table is too wide.
@@ -366,6 +393,17 @@ impl Column {
             Column::Netns => {
                 if let Some(namespace) = row.namespace {
                     escape::push_terminal(out, &namespace.label());
+                }
+            }
+            Column::At => {
+                if let Some(destruction) = row.destruction {
+                    out.extend_from_slice(utc(destruction.at).as_bytes());
+                }
+            }
+            Column::LastState => {
+                let last_state = row.destruction.and_then(|end| end.last_state);
+                if let Some(state) = last_state {
+                    out.extend_from_slice(state.name().as_bytes());
                 }
             }
             Column::Timer => push_timer_cell(out, row),
@@ -490,6 +528,8 @@ impl Column {
             | Column::Class
             | Column::Iface
             | Column::V6only
+            | Column::At
+            | Column::LastState
             | Column::Netns
             | Column::Process
             | Column::OwnersStatus
@@ -580,6 +620,7 @@ fn push_processes(out: &mut Vec<u8>, owners: &Owners<'_>) {
         Owners::Unasked => return,
         Owners::None => return out.push(b'-'),
         Owners::Hidden => return out.extend_from_slice(b"(hidden)"),
+        Owners::Unseen => return out.extend_from_slice(b"(unseen)"),
         Owners::Unheld => return out.extend_from_slice(b"(unheld)"),
         Owners::Known { .. } => {}
     }

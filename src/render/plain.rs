@@ -34,6 +34,8 @@ pub struct PlainOptions {
     pub oneline: bool,
     /// These columns instead (`--columns`).
     pub columns: Option<Vec<Column>>,
+    /// Rows come one by one as time goes by (`-E`), so that the first say little of the widths.
+    pub endless: bool,
 }
 
 /// A listing under way.
@@ -124,10 +126,28 @@ impl Plain {
                 *width_so_far = width(cell).max(*width_so_far);
             }
         }
+        if self.options.endless {
+            for (index, width) in widths.iter_mut().enumerate() {
+                *width = (*width).max(self.usual_width(index));
+            }
+        }
         self.widths = widths;
         if self.options.header {
             self.header_cells();
             self.write(out);
+        }
+    }
+
+    /// A width that fits most rows of IPv4.
+    fn usual_width(&self, index: usize) -> usize {
+        match &self.options.columns {
+            Some(columns) => columns.get(index).map_or(0, |column| column.usual_width()),
+            None => match index {
+                LOCAL_ADDR | PEER_ADDR => "255.255.255.255:".len(),
+                5 | 7 => "65535".len(),
+                1 if self.options.state => "UNCONN".len(),
+                _ => 0,
+            },
         }
     }
 
@@ -304,6 +324,7 @@ fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
     match owners {
         Owners::Unasked | Owners::None => return,
         Owners::Hidden => return out.extend_from_slice(b" users:(hidden)"),
+        Owners::Unseen => return out.extend_from_slice(b" users:(unseen)"),
         Owners::Unheld => return out.extend_from_slice(b" users:(unheld)"),
         Owners::Known { .. } => {}
     }

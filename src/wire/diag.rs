@@ -21,6 +21,9 @@ pub enum RowError {
     /// Of another address family than its table.
     #[error("row of address family {0}")]
     Family(u8),
+    /// Of a protocol that was not asked for, or of none.
+    #[error("row of protocol {}", .0.map_or("none".to_owned(), |number| number.to_string()))]
+    Protocol(Option<u8>),
 }
 
 /// The request to dump the sockets of a table that are in one of the states.

@@ -190,7 +190,7 @@ fn queues(state: State, receive: u32, send: u32) -> Queues {
 /// Decodes the attributes of a row that are asked for; a recording has more.
 pub fn details(row: &[u8], asked: DetailSet) -> Details {
     let mut details = Details::default();
-    for (kind, value) in attributes(row.get(ROW_LEN..).unwrap_or_default()) {
+    for (kind, value) in attributes_of(row) {
         match kind {
             INET_DIAG_MARK if asked.extended => details.mark = word(value),
             INET_DIAG_SHUTDOWN if asked.extended => details.shutdown = value.first().copied(),
@@ -212,6 +212,11 @@ pub fn details(row: &[u8], asked: DetailSet) -> Details {
         }
     }
     details
+}
+
+/// The attributes behind the fixed part of a row.
+pub(super) fn attributes_of(row: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    attributes(row.get(ROW_LEN..).unwrap_or_default())
 }
 
 /// Takes an attribute that only TCP has. A block too short to be one says nothing.

@@ -5,6 +5,7 @@
 pub mod bytecode;
 pub mod container;
 pub mod destroy;
+pub mod destroyed;
 pub mod diag;
 pub mod if_inet6;
 pub mod inet_diag;

@@ -126,6 +126,12 @@ impl Drop for Session {
     }
 }
 
+/// Both sides of a new terminal: ours, and that of a command that does not end by itself.
+pub fn opened() -> (File, OwnedFd) {
+    let (ours, theirs) = open(80);
+    (File::from(ours), theirs)
+}
+
 /// Both sides of a new terminal: ours and the command's.
 fn open(columns: u16) -> (OwnedFd, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);

@@ -63,7 +63,9 @@ const fn holding(owners: &Owners<'_>) -> Holding {
     match owners {
         Owners::None => Holding::Nobody,
         Owners::Unheld => Holding::Unheld,
-        Owners::Unasked | Owners::Hidden | Owners::Known { .. } => Holding::Unknown,
+        Owners::Unasked | Owners::Hidden | Owners::Unseen | Owners::Known { .. } => {
+            Holding::Unknown
+        }
     }
 }
 

@@ -7,11 +7,12 @@ mod ends;
 use std::net::IpAddr;
 
 use super::address::{Side, push_addr, push_number};
+use super::clock::utc;
 use super::escape::push_json;
 use crate::analyze::{GroupCounts, PoolKey, Verdict};
 use crate::model::{
-    DetailSet, Endpoint, Fate, Gap, Namespace, Owner, Owners, PortClass, Protocol, Queues, Row,
-    Source, Table, Timer,
+    Destruction, DetailSet, Endpoint, Fate, Gap, Namespace, Owner, Owners, PortClass, Protocol,
+    Queues, Row, Source, State, Table, Timer,
 };
 
 /// What a document says beside the sockets.
@@ -206,7 +207,11 @@ pub struct JsonFields {
 /// Appends a socket as an object, without a line end.
 pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     let socket = row.socket;
-    out.extend_from_slice(b"{\"proto\":\"");
+    out.push(b'{');
+    if let Some(destruction) = row.destruction {
+        push_destruction(out, destruction);
+    }
+    out.extend_from_slice(b"\"proto\":\"");
     out.extend_from_slice(socket.protocol.name().as_bytes());
     out.extend_from_slice(b"\",\"family\":\"");
     out.extend_from_slice(socket.family().name().as_bytes());
@@ -236,7 +241,11 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
     out.extend_from_slice(b",\"user\":");
     push_optional(out, row.user.map(str::as_bytes));
     out.extend_from_slice(b",\"inode\":");
-    push_number(out, socket.inode);
+    match (socket.inode, row.destruction) {
+        // Of what is no more it is not told; then it was not seen.
+        (0, Some(_)) => out.extend_from_slice(b"null"),
+        (inode, _) => push_number(out, inode),
+    }
     out.extend_from_slice(b",\"netns\":");
     push_namespace(out, row.namespace, fields.netns);
     out.extend_from_slice(b",\"v6only\":");
@@ -262,6 +271,17 @@ fn push_fate(out: &mut Vec<u8>, fate: Fate) {
     out.extend_from_slice(if is_destroyed { b"true" } else { b"false" });
     out.extend_from_slice(b",\"error\":");
     push_optional(out, fate.error().as_deref().map(str::as_bytes));
+}
+
+/// When and as what a socket ended.
+#[cold]
+fn push_destruction(out: &mut Vec<u8>, destruction: &Destruction) {
+    out.extend_from_slice(b"\"event\":\"destroyed\",\"at\":");
+    push_json(out, utc(destruction.at).as_bytes());
+    out.extend_from_slice(b",\"last_state\":");
+    let last_state = destruction.last_state.map(State::name);
+    push_optional(out, last_state.as_ref().map(|name| name.as_bytes()));
+    out.push(b',');
 }
 
 /// The namespace as it was asked for, else no more than its number.

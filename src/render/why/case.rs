@@ -303,7 +303,7 @@ pub(super) fn subject(row: &InetRow<'_>, named: &[Owner<'_>]) -> Subject {
             }
         }
         Owners::None | Owners::Unheld => Subject::one("no process"),
-        Owners::Known { .. } | Owners::Hidden | Owners::Unasked => {
+        Owners::Known { .. } | Owners::Hidden | Owners::Unseen | Owners::Unasked => {
             Subject::one(match (row.user, row.uid()) {
                 (Some(user), _) => format!(
                     "a socket of {}, whose holder cannot be seen,",

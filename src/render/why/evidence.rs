@@ -127,7 +127,7 @@ fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner
         page.line(&format!("    and {more} more"));
     }
     match case.report.sockets.get(index).map(|row| row.owners) {
-        Some(Owners::Hidden | Owners::Unasked) => {
+        Some(Owners::Hidden | Owners::Unseen | Owners::Unasked) => {
             page.indented("    ", &unseen::holder(case, index));
         }
         Some(Owners::Unheld) => page.line("    held by no process"),

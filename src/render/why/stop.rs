@@ -22,7 +22,7 @@ pub(super) fn stop(case: &Case<'_>) -> Vec<Advice> {
     }
     if roots.is_empty() {
         return match case.first_row().map(|row| row.owners) {
-            Some(Owners::Hidden | Owners::Unasked) => vec![unseen::see(case)],
+            Some(Owners::Hidden | Owners::Unseen | Owners::Unasked) => vec![unseen::see(case)],
             Some(Owners::None | Owners::Unheld | Owners::Known { .. }) | None => Vec::new(),
         };
     }

@@ -1,0 +1,131 @@
+//! Events of other network namespaces.
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use crate::stream::{Stream, has_joined};
+use crate::support::holder::without_rights;
+use crate::support::namespace::{in_namespace, is_forbidden, skip};
+use crate::support::netns::{Room, empty_run, name_netns};
+use crate::support::portstat::command;
+use crate::support::waiting::wait_until;
+
+const PORT: u16 = 8080;
+const ALL: &str = "0000000f";
+
+/// Whether portstat hears of what happens in a room.
+fn hears_of(stream: &Stream, room: &Room) -> bool {
+    let table = format!("/proc/{}/net/netlink", room.process.pid());
+    has_joined(&table, stream.pid(), ALL)
+}
+
+fn with_names(body: impl FnOnce()) {
+    in_namespace(|| match empty_run() {
+        Ok(()) => body(),
+        Err(error) if is_forbidden(&error) => skip(&error),
+        Err(error) => panic!("{error}"),
+    });
+}
+
+#[test]
+fn every_namespace_is_heard_of_and_rows_tell_which() {
+    with_names(|| {
+        let rooms = ["web", "api"].map(|name| Room::listening(name, PORT));
+        name_netns("red", &rooms[0].path()).unwrap();
+        let stream = Stream::of(&["-p", "-N", "all", "sport = :8080"]);
+        for room in &rooms {
+            wait_until("that a room is heard of", || hears_of(&stream, room));
+        }
+        // What is there now is seen once something younger was.
+        wait_until_seen(&stream);
+        let inodes = rooms.each_ref().map(|room| room.inode);
+        let [red, other] = rooms;
+        drop(red);
+        let event = stream.event();
+        assert_eq!(event["netns"], inodes[0]);
+        assert_eq!(event["netns_name"], "red");
+        assert_eq!(event["owners"][0]["comm"], "web", "{event}");
+        assert_eq!(event["last_state"], "LISTEN");
+        drop(other);
+        let event = stream.event();
+        assert_eq!(event["netns"], inodes[1]);
+        assert_eq!(event["owners"][0]["comm"], "api", "{event}");
+    });
+}
+
+/// As [`Stream::wait_until_seen`], by the one port that passes the filter.
+fn wait_until_seen(stream: &Stream) {
+    wait_until("that what lives was looked at", || {
+        let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(probe);
+        !stream.event()["last_state"].is_null()
+    });
+}
+
+#[test]
+fn a_namespace_that_appears_later_is_heard_of_and_one_that_ends_is_let_go() {
+    with_names(|| {
+        let stream = Stream::of(&["-N", "all", "--format", "plain", "-nH", "sport = :8080"]);
+        let room = Room::listening("late", PORT);
+        let inode = room.inode;
+        wait_until("that the new room is heard of", || hears_of(&stream, &room));
+        drop(room);
+        let line = stream.line();
+        assert!(line.ends_with(&format!("netns:{inode}")), "{line}");
+        // Nothing of it is left: not even the socket that heard of it.
+        let link = format!("/proc/{}/fd", stream.pid());
+        wait_until("that one namespace is left", || {
+            let sockets = std::fs::read_dir(&link).unwrap().filter(|fd| {
+                let path = fd.as_ref().unwrap().path();
+                let target = std::fs::read_link(path).unwrap_or_default();
+                target.to_string_lossy().starts_with("socket:")
+            });
+            sockets.count() == 1
+        });
+    });
+}
+
+#[test]
+fn one_is_heard_of_by_its_name_or_process() {
+    with_names(|| {
+        for by_name in [true, false] {
+            let room = Room::listening("web", PORT);
+            let pid = room.process.pid().to_string();
+            if by_name {
+                name_netns("red", &room.path()).unwrap();
+            }
+            let target = if by_name { "red" } else { &pid };
+            let stream = Stream::start(&mut command(&["-E", "-N", target]));
+            wait_until("that the room is heard of", || hears_of(&stream, &room));
+            drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, 7)).unwrap());
+            let inode = room.inode;
+            drop(room);
+            let event = stream.event();
+            assert_eq!(event["netns"], inode);
+            assert_eq!(event["local"]["port"], PORT);
+        }
+    });
+}
+
+#[test]
+fn what_may_not_be_entered_is_an_error_or_a_warning() {
+    with_names(|| {
+        let room = Room::listening("web", PORT);
+        let pid = room.process.pid().to_string();
+        let mut one = command(&["-E", "-N", &pid]);
+        without_rights(&mut one);
+        let refused = crate::support::portstat::finish(&mut one).exited(4);
+        assert!(
+            refused.stderr.contains("cannot enter netns"),
+            "{}",
+            refused.stderr
+        );
+        let mut all = command(&["-E", "-N", "all"]);
+        without_rights(&mut all);
+        let stream = Stream::joining(&mut all, ALL);
+        drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, 7)).unwrap());
+        stream.event_on(7);
+        let errors = stream.errors();
+        assert!(errors.contains("network namespace"), "{errors}");
+    });
+}

@@ -23,4 +23,5 @@ mod scenarios_rights;
 mod seen;
 mod servers;
 mod setup;
+mod stuck;
 mod wanted;

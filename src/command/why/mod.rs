@@ -69,7 +69,8 @@ fn answer(
     }
     let row = |socket| InetRow::new(annotator.row(socket, None));
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
-    let existing = existing::learn(context, &rows, question.port);
+    let (existing, unread) = existing::learn(context, &rows, question.port);
+    gaps.extend(unread);
     let answers = judge(context, plan, question, &seen, &existing, &machine);
     let finish = finish(&answers);
 
@@ -245,7 +246,8 @@ fn published_for(existing: &[Existing]) -> Vec<(u32, Published)> {
             continue;
         };
         for (pid, lineage) in holders {
-            if let Some(published) = published::published(&lineage.command_line)
+            let words = lineage.command_line.as_deref().unwrap_or_default();
+            if let Some(published) = published::published(words)
                 && found.iter().all(|(known, _)| known != pid)
             {
                 found.push((*pid, published));

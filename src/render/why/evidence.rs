@@ -117,8 +117,14 @@ fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner
         }
         if let Some(lineage) = case.report.lineage(index, pid) {
             text += condition(lineage.condition);
-            if !lineage.command_line.is_empty() {
-                text += &format!(": {}", command_line(&lineage.command_line));
+            match &lineage.command_line {
+                Some(words) if !words.is_empty() => {
+                    text += &format!(": {}", command_line(words));
+                }
+                _ if lineage.is_stuck => {
+                    text += ", is stuck in the kernel, it seems: its command line cannot be read";
+                }
+                Some(_) | None => {}
             }
         }
         page.indented("    ", &text);

@@ -154,15 +154,16 @@ fn push_process(out: &mut Vec<u8>, report: &WhyReport<'_>, index: usize, owner: 
     out.extend(format!("{{\"pid\":{pid},\"comm\":").bytes());
     push_json(out, &owner.process.comm);
     out.extend_from_slice(b",\"cmdline\":");
-    match report.lineage(index, pid) {
+    let lineage = report.lineage(index, pid);
+    match lineage.and_then(|lineage| lineage.command_line.as_ref()) {
         None => out.extend_from_slice(b"null"),
-        Some(lineage) => {
-            for (position, word) in lineage.command_line.iter().enumerate() {
-                out.push(if position > 0 { b',' } else { b'[' });
+        Some(words) => {
+            out.push(b'[');
+            for (position, word) in words.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
                 push_json(out, word);
-            }
-            if lineage.command_line.is_empty() {
-                out.push(b'[');
             }
             out.push(b']');
         }

@@ -145,7 +145,7 @@ impl<'a> Scene<'a> {
             let holders = holders.iter().map(|&(pid, _, _, parent, words)| {
                 let words = words.split_terminator(' ');
                 let lineage = Lineage {
-                    command_line: words.map(|word| word.as_bytes().to_vec()).collect(),
+                    command_line: Some(words.map(|word| word.as_bytes().to_vec()).collect()),
                     parent: Some(Parent {
                         pid: parent,
                         comm: if parent == 1 {

@@ -8,10 +8,10 @@ use nix::sys::socket::SockType;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReuseAddr;
 
-use crate::answer::{Answer, only_answer};
+use crate::answer::{Answer, array, only_answer};
 use crate::ask::{asked, why};
 use crate::connecting::Connecting;
-use crate::setup::{ELSEWHERE, at, run_fix};
+use crate::setup::{ELSEWHERE, at, own_mark, own_name, own_pid, run_fix};
 use crate::support::dial::{Connection, Server, Source, set_port_range, take_port};
 use crate::support::namespace::{add_loopback_address, in_namespace, sysctl};
 use crate::support::portstat;
@@ -21,6 +21,8 @@ use crate::wanted::Wanted;
 
 /// The server everybody connects to.
 const THERE: &str = "127.0.0.1:9000";
+/// No port is left.
+const EXHAUSTED: &str = "ephemeral-exhausted";
 
 /// Runs a test where there is a server, and a few ports for its clients.
 fn with_ports(count: u16, body: impl FnOnce(&Server)) {
@@ -140,9 +142,78 @@ fn a_tuple_in_time_wait_is_taken_over() {
 
 #[track_caller]
 fn check_exhausted(answer: &Answer, errno: &str) {
-    let blocker = answer.exactly().blocked_by(errno, "ephemeral-exhausted");
+    let blocker = answer.exactly().blocked_by(errno, EXHAUSTED);
     assert!(blocker.socket.is_null(), "{}", answer.document);
     blocker.fixed_by(&["portstat ephemeral"]);
+    let pool = &answer.document["blockers"][0]["pool"];
+    assert_eq!(pool["free_max"], 0, "{}", answer.document);
+    if pool["used"] == pool["time_wait"]
+        && pool["blocked"] == 0
+        && answer.document["probe"].is_null()
+    {
+        // Nobody can have these.
+        return assert_eq!(pool["owners_status"], "none", "{}", answer.document);
+    }
+    assert_eq!(pool["owners_status"], "known", "{}", answer.document);
+    let owner = &pool["owners"][0];
+    let told = (&owner["comm"], &owner["pid"]);
+    assert_eq!(told, (&own_name().into(), &own_pid().into()));
+    assert_eq!(owner["ports"], pool["capacity"], "{}", answer.document);
+}
+
+/// As `portstat ephemeral` has it of the same pool.
+#[test]
+fn who_has_the_ports_and_what_helps_is_told() {
+    with_ports(20, |server| {
+        let (_held, _) = server.fill(Source::Any, at(THERE));
+        let wanted = Connecting::tcp("", THERE);
+        let answer = wanted.asked(server);
+        let told = &answer.document["blockers"][0]["pool"];
+        let args = ["ephemeral", "--json", "--src=127.0.0.1", "--dst", THERE];
+        let document = portstat::run(&args).exited(2).json();
+        let pool = &document["netns"][0]["pools"][0];
+        for key in ["pool", "src", "dst", "used", "owners", "advice", "status"] {
+            assert_eq!(told[key], pool[key], "{key}");
+        }
+        assert!(!array(told, "advice").is_empty());
+        let ran = portstat::run(&wanted.args()).exited(1);
+        let owner = format!("{} has 20 ports", own_mark());
+        assert!(ran.text().contains(&owner), "{}", ran.text());
+        let advice = "add source addresses";
+        assert!(ran.text().contains(advice), "{}", ran.text());
+    });
+}
+
+#[test]
+fn when_the_first_port_is_free_is_told() {
+    with_ports(4, |server| {
+        sysctl("net.ipv4.tcp_tw_reuse", "0");
+        let held = server.dial_many(4, Source::Any, at(THERE));
+        held.into_iter().for_each(Connection::close_actively);
+        let wanted = Connecting::tcp("", THERE);
+        let answer = wanted.asked(server);
+        let blocker = answer.exactly().blocked_by("EADDRNOTAVAIL", EXHAUSTED);
+        assert!(
+            matches!(blocker.frees_in_ms, Some(1..=60_000)),
+            "{blocker:?}"
+        );
+        let pool = &answer.document["blockers"][0]["pool"];
+        assert_eq!(
+            (&pool["time_wait"], &pool["owners_status"]),
+            (&4.into(), &"none".into())
+        );
+        let text = portstat::run(&wanted.args()).exited(1);
+        for said in ["The first is free in about", "then the first port is free"] {
+            assert!(text.text().contains(said), "{}", text.text());
+        }
+        // Once a connect takes over what waits, it is a matter of a moment.
+        sysctl("net.ipv4.tcp_tw_reuse", "1");
+        sysctl("net.ipv4.tcp_tw_reuse_delay", "59000");
+        let answer = wanted.asked(server);
+        let early = answer.blocked_by("EADDRNOTAVAIL", EXHAUSTED).frees_in_ms;
+        let late = blocker.frees_in_ms;
+        assert!(early < late && late.unwrap() - early.unwrap() >= 999);
+    });
 }
 
 #[test]

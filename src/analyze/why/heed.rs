@@ -83,7 +83,8 @@ fn unforeseen(
     Blocker {
         pool: ports
             .filter(|_| exhausted)
-            .and_then(|ports| pool(query, machine, ports)),
+            .and_then(|ports| pool(query, machine, ports))
+            .map(Pool::found_empty),
         ..Blocker::without_socket(cause, fixes)
     }
 }

@@ -1,6 +1,7 @@
 //! `portstat why`: what is there on the port, what is known of it, what the kernel would say.
 
 mod existing;
+mod pools;
 mod probe;
 mod question;
 mod sockets;
@@ -71,7 +72,10 @@ fn answer(
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
     let (existing, unread) = existing::learn(context, &rows, question.port);
     gaps.extend(unread);
-    let answers = judge(context, plan, question, &seen, &existing, &machine);
+    let mut answers = judge(context, plan, question, &seen, &existing, &machine);
+    let judged = answers.iter_mut().map(|(answer, _)| answer);
+    let (pools, unseen) = pools::look(context, seen.ports.as_ref(), judged);
+    gaps.extend(unseen);
     let finish = finish(&answers);
 
     gaps.extend(annotator.gaps());
@@ -92,6 +96,7 @@ fn answer(
         answers,
         sockets: &rows,
         existing: &existing,
+        pools,
         machine: &machine,
         port: port(question, services, &machine),
         elsewhere: elsewhere(&annotator, &seen, &neighbours),

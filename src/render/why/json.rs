@@ -7,6 +7,7 @@ use super::{PortContext, Probe, Said, WhyReport, around, causes, fixes, words};
 use crate::analyze::why::{Answer, Blocker, Cause, Operation, Outcome};
 use crate::model::{Owner, PortClass};
 use crate::render::address::push_addr;
+use crate::render::ephemeral::push_pool_json;
 use crate::render::escape::push_json;
 use crate::render::json::{JsonFields, push_optional, push_optional_number, row};
 
@@ -135,6 +136,11 @@ fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
         }
     }
     out.push(b']');
+    out.extend_from_slice(b",\"pool\":");
+    match case.pool().zip(case.pool_notes()) {
+        Some((pool, notes)) => push_pool_json(out, pool, notes),
+        None => out.extend_from_slice(b"null"),
+    }
     push_text(out, "explanation", Some(&causes::explanation(case)));
     out.extend_from_slice(b",\"frees_in_ms\":");
     push_optional_number(out, blocker.frees_in.map(|time| time.as_millis() as u64));

@@ -23,7 +23,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use super::ephemeral::PoolNotes;
 use super::json::Document;
+use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Errno, Existing, Machine, Outcome};
 use crate::model::{InetRow, PortRange, Protocol, Published};
 
@@ -43,6 +45,8 @@ pub struct WhyReport<'a> {
     pub sockets: &'a [InetRow<'a>],
     /// What was learnt of each of them, in the same order.
     pub existing: &'a [Existing],
+    /// What else is known of the pools in which no port is left.
+    pub pools: Vec<(PoolKey, PoolNotes)>,
     /// What the machine allows.
     pub machine: &'a Machine,
     /// The port, where one was named.

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::analyze::EphemeralSettings;
 use crate::analyze::why::{
     Assumption, Blocker, Cause, Fix, Holding, Ipv6, Note, Operation, Query, Route, User,
 };
+use crate::analyze::{EphemeralSettings, PoolKey};
 use crate::model::{
     Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet, Process,
     Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
@@ -115,6 +115,7 @@ struct Scene<'a> {
     user_units: Vec<(u32, u32)>,
     serves: Option<bool>,
     condition: Condition,
+    pools: Vec<(PoolKey, PoolNotes)>,
 }
 
 impl<'a> Scene<'a> {
@@ -137,6 +138,7 @@ impl<'a> Scene<'a> {
             user_units: Vec::new(),
             serves: None,
             condition: Condition::Usual,
+            pools: Vec::new(),
         }
     }
 
@@ -231,6 +233,7 @@ impl<'a> Scene<'a> {
                 range: limits.map(|limits| limits.range()),
                 reserved: limits.is_some_and(|limits| limits.reserved_ports().contains(port)),
             }),
+            pools: self.pools.clone(),
             elsewhere: Vec::new(),
             device: self.device.map(str::to_owned),
             at: self.at.iter().map(|name| (*name).to_owned()).collect(),

@@ -54,9 +54,9 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::PortsWithinBounds => "how many ephemeral ports are free is known within \
              bounds only, and they do not tell whether one is; for TCP --probe tells"
             .to_owned(),
-        Assumption::PortsShared => "every ephemeral port has a connection elsewhere; these were \
-             taken not to have bound their ports before they connected, so that others may share \
-             them; --probe tells exactly"
+        Assumption::PortsOfOthers => "every ephemeral port has a socket; those of connections \
+             elsewhere and in TIME-WAIT can be drawn again, unless they were bound before they \
+             were connected, which no socket tells; --probe tells"
             .to_owned(),
         Assumption::SocketsUnseen => "not all sockets could be read, and one that was not seen \
              may be in the way"

@@ -18,6 +18,7 @@ mod protocol;
 mod protocol_names;
 mod published;
 mod queue;
+mod refusal;
 mod route;
 mod row;
 mod service;
@@ -51,6 +52,7 @@ pub use protocol_names::{
 };
 pub use published::{Published, Publisher};
 pub use queue::Queues;
+pub use refusal::Refusal;
 pub use route::Route;
 pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::{Assumption, Blocker, Cause, Errno, Fix, Query, Situation};
+use super::{Assumption, Blocker, Cause, Fix, Query, Refusal, Situation};
 use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
 use crate::model::Protocol;
 
@@ -31,7 +31,7 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
         return uncounted();
     };
     let pool = bind_pool(query, addr, ports);
-    let check = draw(&pool, Errno::AddressInUse, &[Fix::SeeEphemeral]);
+    let check = draw(&pool, Refusal::AddressInUse, &[Fix::SeeEphemeral]);
     let may_share = match query.protocol {
         Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
         _ => query.reuse_address || query.reuse_port,
@@ -43,7 +43,11 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
 }
 
 /// The check of a pool: its bounds decide where they can.
-pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
+///
+/// Where every port has a socket and some have others' connections only, they cannot: what connect
+/// drew others may draw again, and what bind drew nobody may. Once all ports are drawn, the rows of
+/// both are the same, so that an estimate would be a guess.
+pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
     let check = if pool.free_max == 0 {
         let blocker = Blocker {
             pool: Some(pool.clone()),
@@ -52,9 +56,8 @@ pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
         Check::blocked(errno, blocker)
     } else if pool.free_min > 0 {
         Check::passed()
-    } else if pool.key.kind == PoolKind::TcpConnect && pool.free > 0 {
-        // What those who connected first draw, others may draw again.
-        Check::passed().assuming(Assumption::PortsShared)
+    } else if pool.key.kind == PoolKind::TcpConnect {
+        untold(Assumption::PortsOfOthers)
     } else {
         uncounted()
     };
@@ -66,9 +69,13 @@ pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
 
 /// The check of a pool of which too little is known.
 pub(super) fn uncounted() -> Check {
+    untold(Assumption::PortsWithinBounds)
+}
+
+fn untold(why: Assumption) -> Check {
     Check {
         is_open: true,
         asks_sockets: true,
-        ..Check::passed().assuming(Assumption::PortsWithinBounds)
+        ..Check::passed().assuming(why)
     }
 }

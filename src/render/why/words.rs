@@ -1,8 +1,9 @@
 //! Verdicts, assumptions, notes and what the kernel said, in words.
 
 use super::case::{asked, local};
-use super::{Probe, Said, WhyReport};
+use super::{Probe, WhyReport};
 use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
+use crate::model::Refusal;
 use crate::render::escape;
 
 /// What a verdict is about, with the interface where one was named.
@@ -53,9 +54,9 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::PortsWithinBounds => "how many ephemeral ports are free is known within \
              bounds only, and they do not tell whether one is; for TCP --probe tells"
             .to_owned(),
-        Assumption::PortsShared => "every ephemeral port has a connection elsewhere; these were \
-             taken not to have bound their ports before they connected, so that others may share \
-             them; --probe tells exactly"
+        Assumption::PortsOfOthers => "every ephemeral port has a socket; those of connections \
+             elsewhere and in TIME-WAIT can be drawn again, unless they were bound before they \
+             were connected, which no socket tells; --probe tells"
             .to_owned(),
         Assumption::SocketsUnseen => "not all sockets could be read, and one that was not seen \
              may be in the way"
@@ -122,9 +123,9 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
 
 /// What came of asking the kernel.
 pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
-    let said = |said: &Result<(), Said>| match said {
+    let said = |said: &Result<(), Refusal>| match said {
         Ok(()) => "succeeds".to_owned(),
-        Err(said) => format!("fails with {}", said.name()),
+        Err(refusal) => format!("fails with {refusal}"),
     };
     match probe {
         Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),

@@ -24,6 +24,7 @@ mod privilege;
 mod probe;
 mod recorder;
 mod recording;
+mod refusal;
 mod resolve;
 mod socket_flags;
 pub mod terminal;
@@ -48,6 +49,7 @@ pub use privilege::may_bind_low_ports;
 pub use probe::{Answer, ask_for_port};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
+pub use refusal::refusal;
 pub use resolve::Resolver;
 pub use socket_flags::socket_flags;
 pub use threads::{

@@ -17,6 +17,7 @@ mod random_connect;
 mod scenarios_address;
 mod scenarios_bind;
 mod scenarios_connect;
+mod scenarios_exhausted;
 mod scenarios_owners;
 mod scenarios_remains;
 mod scenarios_rights;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::WhyReport;
 use super::case::{Case, endpoint};
 use super::causes::seconds;
-use crate::analyze::why::{Errno, Operation, Query, Route};
+use crate::analyze::why::{Operation, Query, Route};
 use crate::analyze::{Pool, PoolKind};
 use crate::model::Protocol;
 use crate::render::escape;
@@ -113,10 +113,7 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(number)) => match Errno::from_number(number) {
-            Some(errno) => format!("Asked for one, the kernel answers {}.", errno.name()),
-            None => format!("Asked for one, the kernel answers errno {number}."),
-        },
+        Some(Route::None(refusal)) => format!("Asked for one, the kernel answers {refusal}."),
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, Overview, source};
-use super::{PortContext, Probe, Said, WhyReport, around, causes, fixes, words};
+use super::{PortContext, Probe, WhyReport, around, causes, fixes, words};
 use crate::analyze::why::{Answer, Blocker, Cause, Operation, Outcome};
-use crate::model::{Owner, PortClass};
+use crate::model::{Owner, PortClass, Refusal};
 use crate::render::address::push_addr;
 use crate::render::ephemeral::push_pool_json;
 use crate::render::escape::push_json;
@@ -31,7 +31,7 @@ fn push_answer(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer, probe
     out.extend_from_slice(b"{\"query\":");
     push_query(out, report, answer);
     push_text(out, "verdict", Some(answer.outcome.name()));
-    push_text(out, "errno", answer.errno.map(|errno| errno.name()));
+    push_text(out, "errno", answer.errno.and_then(Refusal::name));
     let certainty = match answer.assumptions[..] {
         [] => "exact",
         _ => "assumed",
@@ -240,14 +240,14 @@ fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
         out.extend_from_slice(b"null");
         return;
     };
-    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Said>>| {
+    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Refusal>>| {
         let verdict = said.map(|said| match said {
             Ok(()) => Outcome::Free.name(),
             Err(_) => Outcome::Blocked.name(),
         });
         push_text(out, name, verdict);
     };
-    let errno = |said: &Result<(), Said>| said.err().map(Said::name);
+    let errno = |said: &Result<(), Refusal>| said.err().map(|refusal| refusal.to_string());
     out.extend_from_slice(b"{\"text\":");
     push_json(out, words::probe(answer, probe).as_bytes());
     match probe {

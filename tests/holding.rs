@@ -18,8 +18,8 @@ use portstat::collect::{
     may_bind_low, read_bind_settings, read_flags, read_lineages, read_local_addresses,
     read_neighbours, read_route,
 };
-use portstat::kernel::{BindAttempt, BindKind, Host, try_bind};
-use portstat::model::{Ipv6, Lineage, Protocol, Route, Socket, SocketFlags};
+use portstat::kernel::{BindAttempt, BindKind, Host, Patience, refusal, try_bind};
+use portstat::model::{Ipv6, Lineage, Protocol, Refusal, Route, Socket, SocketFlags};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::fstat;
@@ -48,22 +48,26 @@ fn listener() -> TcpListener {
 
 // Flags.
 
+fn flags(inode: u64, holders: &[portstat::model::Holder]) -> SocketFlags {
+    read_flags(&Host::Live, &mut Patience::default(), inode, holders)
+}
+
 #[track_caller]
 fn check_flags(socket: &OwnedFd, expected: SocketFlags) {
     let holder = Holder::of(&[socket.as_fd()]);
     let inode = inode(socket);
     let holder = held_by(holder.pid(), socket);
-    assert_eq!(read_flags(&Host::Live, inode, &[holder]), expected);
+    assert_eq!(flags(inode, &[holder]), expected);
     // The first who answers is heard.
     let nobody = portstat::model::Holder {
         pid: 1 << 30,
         fd: 3,
     };
     let asked = [nobody, holder];
-    assert_eq!(read_flags(&Host::Live, inode, &asked), expected);
+    assert_eq!(flags(inode, &asked), expected);
     let none = SocketFlags::default();
-    assert_eq!(read_flags(&Host::Live, inode, &[nobody]), none);
-    assert_eq!(read_flags(&Host::Live, inode + 1, &[holder]), none);
+    assert_eq!(flags(inode, &[nobody]), none);
+    assert_eq!(flags(inode + 1, &[holder]), none);
 }
 
 #[test]
@@ -106,10 +110,7 @@ fn asking_disturbs_nobody() {
         let open = || fs::read_dir("/proc/self/fd").unwrap().count();
         let before = open();
         for _ in 0..50 {
-            assert_eq!(
-                read_flags(&Host::Live, inode, &[held]).reuse_address,
-                Some(true)
-            );
+            assert_eq!(flags(inode, &[held]).reuse_address, Some(true));
         }
         assert_eq!(open(), before);
         let client = TcpStream::connect(address).unwrap();
@@ -127,7 +128,7 @@ fn who_may_not_ask_is_told_nothing_and_nothing_wrong() {
         let listener = listener();
         let holder = Holder::of(&[listener.as_fd()]);
         let held = [held_by(holder.pid(), &listener)];
-        let flags = || read_flags(&Host::Live, inode(&listener), &held);
+        let flags = || flags(inode(&listener), &held);
         assert_eq!(flags().reuse_address, Some(true));
         check_serves(holder.pid(), &listener, Some(false));
         // Who can do less than a process may not trace it.
@@ -276,7 +277,8 @@ fn who_inherited_a_socket_and_sleeps_does_not_serve() {
         let sleeper = Sleeper::with(&listener);
         check_serves(sleeper.0.id(), &listener, Some(false));
         let told = lineage(sleeper.0.id(), &listener);
-        let words: Vec<_> = told.command_line.iter().map(Vec::as_slice).collect();
+        let words = told.command_line.unwrap();
+        let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
         assert_eq!(words, [&b"sleep"[..], b"1000"]);
         // It came through exec; ours did not.
         assert_eq!(told.close_on_exec, Some(false));
@@ -403,11 +405,14 @@ fn routes_answer_as_connect_does() {
         assert_eq!(route(LOCALHOST, None), Some(Route::From(Some(LOCALHOST))));
         let refused = UdpSocket::bind(("0.0.0.0", 0)).unwrap().connect((far, 9));
         let errno = refused.unwrap_err().raw_os_error().unwrap();
-        assert_eq!(route(far, None), Some(Route::None(errno)));
+        assert_eq!(route(far, None), Some(Route::None(refusal(errno))));
         let far: IpAddr = "2001:db8::5".parse().unwrap();
         if let Ok(socket) = UdpSocket::bind(("::", 0)) {
             let errno = socket.connect((far, 9)).unwrap_err().raw_os_error();
-            assert_eq!(route(far, None), errno.map(Route::None));
+            assert_eq!(
+                route(far, None),
+                errno.map(|errno| Route::None(refusal(errno)))
+            );
         }
         add_loopback_address(1, Ipv4Addr::new(10, 9, 0, 1));
         let own = IpAddr::from([10, 9, 0, 1]);
@@ -481,7 +486,7 @@ fn an_attempt_says_what_a_bind_would() {
         socket::bind(&dual, (Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
         socket::listen(&dual, 1).unwrap();
         let port = socket::local_address(&dual).port();
-        let taken = Err(libc::EADDRINUSE);
+        let taken = Err(Refusal::AddressInUse);
         assert_eq!(try_bind(&attempt(LOCALHOST, port)).unwrap(), taken);
 
         let v4 = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], 0))).unwrap();
@@ -497,7 +502,10 @@ fn an_attempt_says_what_a_bind_would() {
         };
         assert_eq!(try_bind(&on_loopback).unwrap(), taken);
         let foreign = attempt(Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 5]).into(), 0);
-        assert_eq!(try_bind(&foreign).unwrap(), Err(libc::EADDRNOTAVAIL));
+        assert_eq!(
+            try_bind(&foreign).unwrap(),
+            Err(Refusal::AddressNotAvailable)
+        );
         let free_bind = BindAttempt {
             free_bind: true,
             ..foreign

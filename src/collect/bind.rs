@@ -4,7 +4,7 @@
 use std::io;
 
 use super::addresses::has_ipv6;
-use crate::kernel::{self, Host};
+use crate::kernel::{self, Host, Patience};
 use crate::model::{Holder, Ipv6, SocketFlags};
 use crate::wire::sysctl;
 
@@ -115,14 +115,22 @@ pub fn may_bind_low(host: &Host, uid: u32) -> Option<bool> {
 
 /// The flags of a socket that these hold: of the first one who may be asked. Nothing is known
 /// where nobody may, and of a recording.
-pub fn read_flags(host: &Host, inode: u64, holders: &[Holder]) -> SocketFlags {
+pub fn read_flags(
+    host: &Host,
+    patience: &mut Patience,
+    inode: u64,
+    holders: &[Holder],
+) -> SocketFlags {
     if host.is_recorded() {
         return SocketFlags::default();
     }
     holders
         .iter()
         .take(MOST_ASKED)
-        .find_map(|&holder| kernel::socket_flags(holder, inode))
+        .find_map(|&holder| {
+            let asks = move || kernel::socket_flags(holder, inode);
+            patience.ask(holder.pid, asks).flatten()
+        })
         .unwrap_or_default()
 }
 

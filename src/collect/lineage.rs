@@ -4,8 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use crate::kernel::{self, Host};
-use crate::model::{Condition, Holder, Lineage, Parent};
+use super::bind::read_flags;
+use crate::kernel::{self, Host, Patience};
+use crate::model::{Condition, Gap, Holder, Lineage, Parent, SocketFlags};
 use crate::wire::process::{self, Stat};
 use crate::wire::waiting::{EpollTargets, Waiting, waiting};
 
@@ -30,6 +31,7 @@ pub fn read_lineages(host: &Host, inode: u64, holders: &[Holder]) -> Vec<(u32, L
 /// each of its sockets in each of its processes.
 pub struct Lineages<'h> {
     host: &'h Host,
+    patience: Patience,
     processes: HashMap<u32, Option<Found>>,
     watched: usize,
 }
@@ -39,6 +41,7 @@ impl<'h> Lineages<'h> {
     pub fn new(host: &'h Host) -> Lineages<'h> {
         Lineages {
             host,
+            patience: Patience::default(),
             processes: HashMap::new(),
             watched: 0,
         }
@@ -57,21 +60,55 @@ impl<'h> Lineages<'h> {
         lineages.collect()
     }
 
+    /// The flags of a socket that these hold, as [`read_flags`] reads them.
+    pub fn flags(&mut self, inode: u64, holders: &[Holder]) -> SocketFlags {
+        read_flags(self.host, &mut self.patience, inode, holders)
+    }
+
+    /// Which processes did not answer, and how many were not asked any more for that.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let moment = self.patience.moment().as_millis();
+        let late = self.patience.late().map(|pid| {
+            let reason =
+                format!("no answer within {moment} ms: the process may be stuck in the kernel");
+            (format!("/proc/{pid}"), reason)
+        });
+        let unasked = match self.patience.unasked() {
+            0 => None,
+            count => Some((
+                "/proc".to_owned(),
+                format!("{count} more processes were not asked"),
+            )),
+        };
+        let gap = |(place, reason)| Gap::Unreadable {
+            what: "process details",
+            place,
+            reason,
+        };
+        late.chain(unasked).map(gap).collect()
+    }
+
     fn process(&mut self, pid: u32) -> Option<&Found> {
         let entry = match self.processes.entry(pid) {
             Entry::Occupied(known) => return known.into_mut().as_ref(),
             Entry::Vacant(entry) => entry,
         };
-        let mut found = read_lineage(self.host, pid);
+        let mut found = read_lineage(self.host, &mut self.patience, pid);
         if let Some(process) = &mut found
             && !self.host.is_recorded()
         {
             self.watched += 1;
             process.is_live = true;
             if self.watched <= MOST_WATCHED {
-                process.doings = Some(Doings::read(pid));
-                process.told.runs_as_parent = runs_as_parent(pid, &process.told);
+                process.doings = self.patience.ask(pid, move || Doings::read(pid));
+                let parent = process.told.parent.as_ref().map(|parent| parent.pid);
+                let runs = parent.and_then(|parent| {
+                    let asks = move || runs_as_parent(pid, parent);
+                    self.patience.ask(pid, asks)
+                });
+                process.told.runs_as_parent = runs.flatten();
             }
+            process.told.is_stuck = self.patience.is_late(pid);
             // The number may mean another process by now.
             if stat(self.host, pid).map(|stat| stat.started).ok() != Some(process.started) {
                 found = None;
@@ -159,10 +196,14 @@ fn stat(host: &Host, pid: u32) -> io::Result<Process> {
     })
 }
 
-fn read_lineage(host: &Host, pid: u32) -> Option<Found> {
+fn read_lineage(host: &Host, patience: &mut Patience, pid: u32) -> Option<Found> {
     let process = stat(host, pid).ok().filter(|process| !process.ended)?;
-    let cmdline = format!("proc/{pid}/cmdline");
-    let cmdline = host.read_start(&cmdline, COMMAND_LINE_LEN);
+    let cmdline = if host.is_recorded() {
+        read_command_line(host, pid)
+    } else {
+        let asks = move || read_command_line(&Host::Live, pid);
+        patience.ask(pid, asks).flatten()
+    };
     // Of a parent outside of our pid namespace nothing is known, not even its number.
     let parent = (process.parent != 0).then(|| {
         let parent = stat(host, process.parent).ok();
@@ -174,7 +215,8 @@ fn read_lineage(host: &Host, pid: u32) -> Option<Found> {
     });
     Some(Found {
         told: Lineage {
-            command_line: process::command_line(&cmdline.unwrap_or_default()),
+            command_line: cmdline,
+            is_stuck: false,
             condition: process.condition,
             parent,
             group: process.group,
@@ -191,6 +233,11 @@ fn read_lineage(host: &Host, pid: u32) -> Option<Found> {
         is_live: false,
         doings: None,
     })
+}
+
+fn read_command_line(host: &Host, pid: u32) -> Option<Vec<Vec<u8>>> {
+    let text = host.read_start(&format!("proc/{pid}/cmdline"), COMMAND_LINE_LEN);
+    Some(process::command_line(&text.ok()?))
 }
 
 /// Whether a leader lives. Its number is nobody else's as long as it has a group or session.
@@ -301,7 +348,6 @@ fn close_on_exec(pid: u32, fds: &[u32]) -> Option<bool> {
 }
 
 /// Whether a process runs its parent's program; `None` where that cannot be seen.
-fn runs_as_parent(pid: u32, lineage: &Lineage) -> Option<bool> {
-    let parent = lineage.parent.as_ref()?.pid;
+fn runs_as_parent(pid: u32, parent: u32) -> Option<bool> {
     Some(kernel::program(pid).ok()? == kernel::program(parent).ok()?)
 }

@@ -17,6 +17,7 @@ mod ports;
 mod record;
 mod request;
 mod run;
+mod shares;
 mod sieve;
 mod stream;
 mod summary;

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::collect::{Method, lists_bound_sockets};
-use crate::kernel::{Host, Meta, Recorder};
+use crate::kernel::{Host, Meta, Patience, Recorder};
 use crate::model::{HiddenCause, Table};
 use crate::render::escape::terminal;
 use crate::wire::passwd;
@@ -44,6 +44,7 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     let recorder = Recorder::create(&args.dir).map_err(failed)?;
     let mut recording = Recording {
         host: &context.host,
+        patience: Patience::default(),
         recorder: &recorder,
         redactor: args.redact.then(Redactor::default),
         left_out: Vec::new(),
@@ -131,6 +132,7 @@ fn meta(
 /// A recording under way.
 struct Recording<'a> {
     host: &'a Host,
+    patience: Patience,
     recorder: &'a Recorder,
     redactor: Option<Redactor>,
     left_out: Vec<String>,

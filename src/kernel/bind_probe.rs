@@ -19,6 +19,8 @@ use rustix::net::sockopt::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use super::names::name_of_interface;
+use super::refusal::refusal;
+use crate::model::Refusal;
 
 /// Of what kind the socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,9 @@ pub struct BindAttempt {
     pub free_bind: bool,
 }
 
-/// What the kernel says to a bind: nothing, or an errno, be it of `socket`, `bind` or the device.
+/// What the kernel says to a bind: nothing, or a refusal, be it of `socket`, `bind` or the device.
 /// The outer error is that of an attempt that could not be made.
-pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), i32>> {
+pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Refusal>> {
     let family = match attempt.addr {
         IpAddr::V4(_) => AddressFamily::INET,
         IpAddr::V6(_) => AddressFamily::INET6,
@@ -60,7 +62,7 @@ pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), i32>> {
         BindKind::Udp => SocketType::DGRAM,
     };
     let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, None) {
-        Err(error @ Errno::AFNOSUPPORT) => return Ok(Err(error.raw_os_error())),
+        Err(error @ Errno::AFNOSUPPORT) => return Ok(Err(refusal(error.raw_os_error()))),
         socket => socket?,
     };
     if attempt.kind == BindKind::TcpReuseAddress {
@@ -78,11 +80,11 @@ pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), i32>> {
     let (address, device) = address(attempt);
     if let Some(index) = device {
         let Some(name) = name_of_interface(index) else {
-            return Ok(Err(libc::ENODEV));
+            return Ok(Err(Refusal::NoDevice));
         };
         setsockopt(&socket, BindToDevice, &OsString::from_vec(name))?;
     }
-    Ok(bind(&socket, &address).map_err(Errno::raw_os_error))
+    Ok(bind(&socket, &address).map_err(|error| refusal(error.raw_os_error())))
 }
 
 /// The address, with the interface in it where it is its scope; else the interface apart.
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(attempt: BindAttempt, expected: Result<(), i32>) {
+    fn check(attempt: BindAttempt, expected: Result<(), Refusal>) {
         assert_eq!(try_bind(&attempt).unwrap(), expected, "{attempt:?}");
     }
 
@@ -128,10 +130,10 @@ mod tests {
     fn a_taken_port_is_taken_and_stays_with_its_owner() {
         let listener = TcpListener::bind((LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        check(attempt(BindKind::Tcp, port), Err(libc::EADDRINUSE));
+        check(attempt(BindKind::Tcp, port), Err(Refusal::AddressInUse));
         check(
             attempt(BindKind::TcpReuseAddress, port),
-            Err(libc::EADDRINUSE),
+            Err(Refusal::AddressInUse),
         );
         let client = std::net::TcpStream::connect((LOCALHOST, port)).unwrap();
         let (_, peer) = listener.accept().unwrap();
@@ -139,7 +141,7 @@ mod tests {
 
         let udp = UdpSocket::bind((LOCALHOST, 0)).unwrap();
         let port = udp.local_addr().unwrap().port();
-        check(attempt(BindKind::Udp, port), Err(libc::EADDRINUSE));
+        check(attempt(BindKind::Udp, port), Err(Refusal::AddressInUse));
     }
 
     #[test]
@@ -161,7 +163,7 @@ mod tests {
             addr: IpAddr::from([192, 0, 2, 5]),
             ..attempt(BindKind::Tcp, 0)
         };
-        check(foreign, Err(libc::EADDRNOTAVAIL));
+        check(foreign, Err(Refusal::AddressNotAvailable));
         let free_bind = true;
         check(
             BindAttempt {
@@ -180,7 +182,7 @@ mod tests {
                 device,
                 ..attempt(BindKind::Tcp, 0)
             },
-            Err(libc::ENODEV),
+            Err(Refusal::NoDevice),
         );
         let scoped = BindAttempt {
             addr: "fe80::1".parse().unwrap(),
@@ -189,7 +191,7 @@ mod tests {
         };
         let said = try_bind(&scoped).unwrap();
         assert!(
-            matches!(said, Err(libc::ENODEV | libc::EAFNOSUPPORT)),
+            matches!(said, Err(Refusal::NoDevice | Refusal::FamilyNotSupported)),
             "{said:?}"
         );
     }

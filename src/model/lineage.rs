@@ -3,8 +3,12 @@
 /// What tells a server from somebody who merely inherited its socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lineage {
-    /// Its words, as they were given to it; empty for a kernel thread or where they are hidden.
-    pub command_line: Vec<Vec<u8>>,
+    /// Its words, as they were given to it; empty for a kernel thread. `None` where they could not
+    /// be read, or nobody asked.
+    pub command_line: Option<Vec<Vec<u8>>>,
+    /// Whether something was asked of it that the kernel did not answer in time, so that the rest
+    /// is not known: it may be stuck there with its memory or its files locked.
+    pub is_stuck: bool,
     /// Whether it can be ended as others can.
     pub condition: Condition,
     /// Its parent.

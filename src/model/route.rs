@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::Refusal;
+
 /// What the routes say of a destination. Source: `RTM_GETROUTE` of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -9,8 +11,8 @@ pub enum Route {
     From(Option<IpAddr>),
     /// There is one, from such an address, and it leads to every host of a network at once.
     Broadcast(Option<IpAddr>),
-    /// There is none, with the kernel's errno: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL …
-    None(i32),
+    /// There is none: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL …
+    None(Refusal),
 }
 
 impl Route {

@@ -4,6 +4,7 @@
 pub mod dial;
 pub mod forked;
 pub mod holder;
+pub mod mounts;
 pub mod namespace;
 pub mod netns;
 pub mod population;

@@ -1,21 +1,19 @@
 //! Network namespaces within that of a test, which may enter them as it owns them, and names of
 //! `ip netns` for them.
 
-#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::ptr;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
 
 use super::holder::Holder;
+use super::mounts::{mount, own_mounts};
 use super::namespace::loopback_up;
 
 /// Where `ip netns` keeps names.
@@ -66,8 +64,7 @@ pub fn own_inode() -> u64 {
 
 /// Gives this thread, and all that it makes, a `/run` without a name in it.
 pub fn empty_run() -> io::Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE)?;
+    own_mounts()?;
     mount("none", "/run", "tmpfs", 0)?;
     fs::create_dir(NAMED)
 }
@@ -77,23 +74,4 @@ pub fn name_netns(name: &str, file: &str) -> io::Result<()> {
     let path = format!("{NAMED}/{name}");
     File::create(&path)?;
     mount(file, &path, "", libc::MS_BIND)
-}
-
-fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io::Result<()> {
-    let [source, target, kind] = [source, target, kind].map(|text| CString::new(text).unwrap());
-    // SAFETY: The kernel reads three strings that end with a zero and outlive the call; no data
-    // follow for these kinds.
-    let result = unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            kind.as_ptr(),
-            flags,
-            ptr::null(),
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }

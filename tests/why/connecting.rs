@@ -8,9 +8,22 @@ use nix::sys::socket::{SockType, setsockopt};
 
 use crate::answer::{Answer, only_answer};
 use crate::ask::{check_verdict, first_line, why};
-use crate::support::dial::{Connection, Server, Source, bind_source, reset};
+use crate::setup::ELSEWHERE;
+use crate::support::dial::{Connection, Server, Source, bind_source, reset, set_port_range};
+use crate::support::namespace::in_namespace;
 use crate::support::rights::Rights;
 use crate::support::socket::{accept, connect, open};
+
+/// The server everybody connects to.
+pub const THERE: &str = "127.0.0.1:9000";
+
+/// Runs a test where there is a server, and a few ports for its clients.
+pub fn with_ports(count: u16, body: impl FnOnce(&Server)) {
+    in_namespace(|| {
+        set_port_range(40_000, 40_000 + count - 1);
+        body(&Server::on(&[ELSEWHERE, ELSEWHERE + 1]));
+    });
+}
 
 /// A connect, and the bind that comes before it.
 #[derive(Clone, Debug)]

@@ -118,7 +118,7 @@ fn outcome(truth: Result<OwnedFd, Errno>) -> (Outcome, Option<String>) {
 }
 
 fn said(answer: &Answer) -> (Outcome, Option<String>) {
-    let errno = answer.errno.map(|errno| errno.name().to_owned());
+    let errno = answer.errno.map(|errno| errno.to_string());
     (answer.outcome, errno)
 }
 

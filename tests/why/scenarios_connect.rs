@@ -1,34 +1,18 @@
 //! Connects, by the numbers of the scenarios they are.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use nix::errno::Errno;
 use nix::sys::socket::SockType;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReuseAddr;
 
-use crate::answer::{Answer, only_answer};
-use crate::ask::{asked, why};
-use crate::connecting::Connecting;
-use crate::setup::{ELSEWHERE, at, run_fix};
-use crate::support::dial::{Connection, Server, Source, set_port_range, take_port};
-use crate::support::namespace::{add_loopback_address, in_namespace, sysctl};
-use crate::support::portstat;
-use crate::support::rights::Rights;
+use crate::connecting::{Connecting, THERE, with_ports};
+use crate::scenarios_exhausted::check_exhausted;
+use crate::setup::{ELSEWHERE, at};
+use crate::support::dial::{Connection, Server, Source};
+use crate::support::namespace::{add_loopback_address, sysctl};
 use crate::support::socket::{accept, bind, connect, open};
-use crate::wanted::Wanted;
-
-/// The server everybody connects to.
-const THERE: &str = "127.0.0.1:9000";
-
-/// Runs a test where there is a server, and a few ports for its clients.
-fn with_ports(count: u16, body: impl FnOnce(&Server)) {
-    in_namespace(|| {
-        set_port_range(40_000, 40_000 + count - 1);
-        body(&Server::on(&[ELSEWHERE, ELSEWHERE + 1]));
-    });
-}
 
 /// Both ends of a connection from a port of the client's own choice.
 #[track_caller]
@@ -136,115 +120,6 @@ fn a_tuple_in_time_wait_is_taken_over() {
     });
 }
 
-// Exhaustion.
-
-#[track_caller]
-fn check_exhausted(answer: &Answer, errno: &str) {
-    let blocker = answer.exactly().blocked_by(errno, "ephemeral-exhausted");
-    assert!(blocker.socket.is_null(), "{}", answer.document);
-    blocker.fixed_by(&["portstat ephemeral"]);
-}
-
-#[test]
-fn a_connect_that_finds_no_port_is_exhaustion() {
-    with_ports(20, |server| {
-        let (held, error) = server.fill(Source::Any, at(THERE));
-        assert_eq!((held.len(), error), (20, Errno::EADDRNOTAVAIL));
-        check_exhausted(&Connecting::tcp("", THERE).asked(server), "EADDRNOTAVAIL");
-        check_exhausted(
-            &Connecting::tcp("127.0.0.1", THERE).asked(server),
-            "EADDRNOTAVAIL",
-        );
-        // Elsewhere there is room, though nobody can tell whether bind drew these ports.
-        Connecting::tcp("", "127.0.0.1:9001").asked(server);
-        Connecting::tcp("127.0.0.9", THERE).asked(server);
-        Connecting::tcp("127.0.0.1:5000", THERE)
-            .asked(server)
-            .free();
-        // bind takes any port that no other socket of the address has.
-        check_exhausted(
-            &Connecting::tcp("127.0.0.1:0", THERE).asked(server),
-            "EADDRINUSE",
-        );
-        let answer = asked(&Wanted::tcp("127.0.0.1:0"));
-        check_exhausted(&answer, "EADDRINUSE");
-        asked(&Wanted::tcp("127.0.0.9:0")).free();
-        check_exhausted(&asked(&Wanted::tcp("0.0.0.0:0")), "EADDRINUSE");
-        asked(&Wanted::udp("0.0.0.0:0")).free();
-    });
-}
-
-/// Nobody can tell ports that bind drew from those that connect drew.
-#[test]
-fn what_cannot_be_told_is_said_and_can_be_tried() {
-    with_ports(20, |server| {
-        let (held, error) = server.fill(Source::Held([127, 0, 0, 9].into()), at(THERE));
-        assert_eq!((held.len(), error), (20, Errno::EADDRINUSE));
-        let wanted = Connecting::tcp("127.0.0.1", THERE);
-        // Who bound first cannot be told from who did not.
-        let answer = only_answer(&why(&wanted.args(), Rights::Own));
-        assert_eq!((&answer.verdict[..], answer.exact), ("free", false));
-        let ran = portstat::run(&wanted.args()).exited(0);
-        check_exhausted(&wanted.probe().asked(server), "EADDRNOTAVAIL");
-        // Their own pool is known.
-        check_exhausted(
-            &Connecting::tcp("127.0.0.9", THERE).asked(server),
-            "EADDRNOTAVAIL",
-        );
-        // Whoever reads that it cannot be told reads how it can.
-        assert!(ran.text().contains("--probe"), "{}", ran.text());
-    });
-}
-
-/// Addresses of many can be bound; the kernel speaks from another.
-#[test]
-fn a_source_of_many_finds_a_port() {
-    with_ports(20, |server| {
-        for source in ["224.0.0.1", "255.255.255.255", "127.255.255.255"] {
-            Connecting::tcp(source, THERE).asked(server).free();
-            Connecting::udp(source, "127.0.0.1:53").asked(server).free();
-        }
-    });
-}
-
-#[test]
-fn ports_of_connect_leave_room_for_others() {
-    with_ports(20, |server| {
-        let _held = server.dial_many(20, Source::NoPort([127, 0, 0, 9].into()), at(THERE));
-        let wanted = Connecting::tcp("127.0.0.1", THERE);
-        let answer = wanted.asked(server);
-        assert_eq!((&answer.verdict[..], answer.exact), ("free", false));
-        let ran = portstat::run(&wanted.args()).exited(0);
-        assert!(ran.text().contains("--probe tells"), "{}", ran.text());
-        wanted.probe().asked(server).free();
-    });
-}
-
-#[test]
-fn ports_that_listeners_have_are_none() {
-    with_ports(2, |server| {
-        let _listeners = Server::on(&[40_000, 40_001]);
-        check_exhausted(&Connecting::tcp("", THERE).asked(server), "EADDRNOTAVAIL");
-        let answer = Connecting::tcp("127.0.0.1:0", THERE).asked(server);
-        check_exhausted(&answer, "EADDRINUSE");
-    });
-}
-
-#[test]
-fn udp_that_finds_no_port_is_told_to_try_again() {
-    with_ports(20, |server| {
-        let _held: Vec<OwnedFd> = (0..20)
-            .map(|_| take_port(SockType::Datagram, Ipv4Addr::LOCALHOST.into()).unwrap())
-            .collect();
-        let there = "127.0.0.1:53";
-        check_exhausted(&Connecting::udp("", there).asked(server), "EAGAIN");
-        check_exhausted(&asked(&Wanted::udp("127.0.0.1:0")), "EADDRINUSE");
-        asked(&Wanted::udp("127.0.0.9:0")).free();
-        // TCP has ports of its own.
-        Connecting::tcp("", THERE).asked(server).free();
-    });
-}
-
 // What is no exhaustion either.
 
 #[test]
@@ -308,30 +183,5 @@ fn a_source_port_that_a_listener_has_is_in_use() {
         let answer = Connecting::tcp("127.0.0.1:5000", THERE).asked(server);
         answer.blocked_first_by("EADDRINUSE", "outgoing-connection");
         drop(held);
-    });
-}
-
-#[test]
-fn a_tuple_in_time_wait_can_be_destroyed() {
-    with_ports(2, |server| {
-        sysctl("net.ipv4.tcp_tw_reuse", "0");
-        let (held, _) = server.fill(Source::Any, at(THERE));
-        held.into_iter().for_each(Connection::close_actively);
-        check_exhausted(&Connecting::tcp("", THERE).asked(server), "EADDRNOTAVAIL");
-        let answer = asked(&Wanted::tcp("127.0.0.1:40000"));
-        run_fix(answer.blocked_by("EADDRINUSE", "time-wait"), "ss -tK");
-        Connecting::tcp("", THERE).asked(server).free();
-    });
-}
-
-#[test]
-fn a_range_that_is_reserved_has_no_ports() {
-    with_ports(2, |server| {
-        sysctl("net.ipv4.ip_local_reserved_ports", "40000-40001");
-        check_exhausted(&Connecting::tcp("", THERE).asked(server), "EADDRNOTAVAIL");
-        check_exhausted(&asked(&Wanted::tcp("127.0.0.1:0")), "EADDRINUSE");
-        asked(&Wanted::tcp("127.0.0.1:40000")).free();
-        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).to_string();
-        check_exhausted(&asked(&Wanted::tcp(&v6)), "EADDRINUSE");
     });
 }

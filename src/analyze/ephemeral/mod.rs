@@ -32,6 +32,7 @@
 mod address_pools;
 mod advice;
 mod count;
+mod empty;
 mod hash;
 mod judge;
 mod one;
@@ -46,6 +47,7 @@ mod verdict;
 
 pub use advice::Advice;
 pub use count::Ephemeral;
+pub use empty::FirstFree;
 pub use judge::{Ask, Findings};
 pub use owners::{Exposed, OwnerShare, most_ports};
 pub use pool::{Pool, PoolKey, PoolKind, Trend};

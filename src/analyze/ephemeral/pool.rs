@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::severity::Severity;
+use super::severity::{Severity, Thresholds};
 use crate::model::Endpoint;
 
 /// Who draws from a pool, and so what shares it.
@@ -109,6 +109,23 @@ impl Pool {
     /// The same if no more than what is surely free is free.
     pub fn percent_at_worst(&self) -> f64 {
         percent(self.capacity, self.free_min)
+    }
+
+    /// The same where the kernel was asked and found no port: what seemed free to a connect is
+    /// bound by others.
+    pub(in crate::analyze) fn found_empty(self) -> Pool {
+        let presumed = match self.key.kind {
+            PoolKind::TcpConnect => self.free_max,
+            _ => self.presumed,
+        };
+        Pool {
+            presumed,
+            free: 0,
+            free_min: 0,
+            free_max: 0,
+            severity: Thresholds::DEFAULT.judge(100.0),
+            ..self
+        }
     }
 
     /// Whether connects have become slow, without an alarm.

@@ -73,16 +73,21 @@ impl TimeWaitReuse {
     /// Whether a connect may take this socket's port over. A FIN-WAIT-2 without an owner waits
     /// on the same timer, but is none that may.
     pub(super) fn reclaims(&self, socket: &Socket) -> bool {
-        socket.state == State::TimeWait
-            && time_wait_age_ms(socket).is_some_and(|age| age > self.delay_ms)
-            && self.applies(
-                socket.interface == LOOPBACK_INDEX
-                    || socket.inet().is_some_and(|ends| {
-                        [ends.local, ends.peer]
-                            .iter()
-                            .any(|end| end.addr.to_canonical().is_loopback())
-                    }),
-            )
+        self.reclaimed_in(socket) == Some(0)
+    }
+
+    /// How long it takes until a connect may take this socket's port over, in milliseconds;
+    /// `None` where none ever may.
+    pub(super) fn reclaimed_in(&self, socket: &Socket) -> Option<u32> {
+        let age = time_wait_age_ms(socket)?;
+        let loopback = socket.interface == LOOPBACK_INDEX
+            || socket.inet().is_some_and(|ends| {
+                [ends.local, ends.peer]
+                    .iter()
+                    .any(|end| end.addr.to_canonical().is_loopback())
+            });
+        let from = self.delay_ms.saturating_add(1);
+        self.applies(loopback).then(|| from.saturating_sub(age))
     }
 }
 

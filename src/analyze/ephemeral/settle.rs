@@ -47,7 +47,7 @@ impl Ephemeral {
     /// Puts into the findings that a connect found no port.
     pub fn settle_full(&self, findings: &mut Findings, key: &PoolKey, thresholds: Thresholds) {
         self.change(findings, key, thresholds, |pool| {
-            (pool.free, pool.free_min, pool.free_max) = (0, 0, 0);
+            *pool = pool.clone().found_empty();
         });
     }
 

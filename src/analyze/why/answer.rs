@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::query::Query;
 use crate::analyze::Pool;
+use crate::model::Refusal;
 
 /// The answer to one query.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +14,7 @@ pub struct Answer {
     /// Whether it would succeed.
     pub outcome: Outcome,
     /// What the kernel would say; `None` unless it is blocked.
-    pub errno: Option<Errno>,
+    pub errno: Option<Refusal>,
     /// What was taken for granted; the answer is exact when that is nothing.
     pub assumptions: Vec<Assumption>,
     /// Everything in the way, that which decides first.
@@ -43,67 +44,6 @@ impl Outcome {
             Outcome::Free => "free",
             Outcome::Blocked => "blocked",
             Outcome::Unknown => "unknown",
-        }
-    }
-}
-
-/// What the kernel would say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errno {
-    /// The port is taken.
-    AddressInUse,
-    /// The address is not local, or no port is left, or the connection exists.
-    AddressNotAvailable,
-    /// The port is privileged.
-    AccessDenied,
-    /// No port is left to UDP.
-    TryAgain,
-    /// The address makes no sense for such a socket.
-    Invalid,
-    /// There is no such interface.
-    NoDevice,
-    /// No route leads there.
-    NetworkUnreachable,
-    /// A route says so.
-    HostUnreachable,
-    /// The kernel has no such family.
-    FamilyNotSupported,
-    /// Some rule forbids it, such as that of a BPF program of the cgroup.
-    NotPermitted,
-}
-
-impl Errno {
-    /// From the kernel's number; `None` for one that neither bind nor a route says.
-    pub fn from_number(number: i32) -> Option<Errno> {
-        [
-            (libc::EADDRINUSE, Errno::AddressInUse),
-            (libc::EADDRNOTAVAIL, Errno::AddressNotAvailable),
-            (libc::EACCES, Errno::AccessDenied),
-            (libc::EAGAIN, Errno::TryAgain),
-            (libc::EINVAL, Errno::Invalid),
-            (libc::ENODEV, Errno::NoDevice),
-            (libc::ENETUNREACH, Errno::NetworkUnreachable),
-            (libc::EHOSTUNREACH, Errno::HostUnreachable),
-            (libc::EAFNOSUPPORT, Errno::FamilyNotSupported),
-            (libc::EPERM, Errno::NotPermitted),
-        ]
-        .into_iter()
-        .find_map(|(known, errno)| (known == number).then_some(errno))
-    }
-
-    /// The kernel's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Errno::AddressInUse => "EADDRINUSE",
-            Errno::AddressNotAvailable => "EADDRNOTAVAIL",
-            Errno::AccessDenied => "EACCES",
-            Errno::TryAgain => "EAGAIN",
-            Errno::Invalid => "EINVAL",
-            Errno::NoDevice => "ENODEV",
-            Errno::NetworkUnreachable => "ENETUNREACH",
-            Errno::HostUnreachable => "EHOSTUNREACH",
-            Errno::FamilyNotSupported => "EAFNOSUPPORT",
-            Errno::NotPermitted => "EPERM",
         }
     }
 }

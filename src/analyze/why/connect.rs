@@ -8,7 +8,7 @@ use super::check::{Check, answer};
 use super::conflict::is_time_wait;
 use super::fixes::ending;
 use super::{
-    Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Query, Route, Situation,
+    Answer, Assumption, Blocker, Cause, Existing, Fix, Note, Query, Refusal, Route, Situation,
     address, pools, reached,
 };
 use crate::analyze::{Pool, PoolKey, PoolKind};
@@ -120,13 +120,13 @@ impl<'a> Attempt<'a> {
                 // No route helps.
                 is_asked = false;
                 checks.push(Check::blocked(
-                    Errno::NetworkUnreachable,
+                    Refusal::NetworkUnreachable,
                     unfit(Fix::OneHost),
                 ));
             }
             Protocol::Udp if is_broadcast => {
                 checks.push(Check::blocked(
-                    Errno::AccessDenied,
+                    Refusal::AccessDenied,
                     unfit(Fix::AllowBroadcast),
                 ));
             }
@@ -146,19 +146,19 @@ impl<'a> Attempt<'a> {
         let is_v6 = self.destination.addr.to_canonical().is_ipv6();
         let off = Blocker::without_socket(Cause::Ipv6Disabled, &[Fix::EnableIpv6]);
         if is_v6 && address::is_off(machine) {
-            return Check::blocked(Errno::AddressNotAvailable, off);
+            return Check::blocked(Refusal::AddressNotAvailable, off);
         }
-        let number = match machine.route {
-            Some(Route::None(number)) => number,
+        let refusal = match machine.route {
+            Some(Route::None(refusal)) => refusal,
             Some(Route::From(_) | Route::Broadcast(_)) => return Check::passed(),
             None if address::is_own(machine, self.destination.addr) => return Check::passed(),
             None => return Check::passed().assuming(Assumption::RouteExists),
         };
         let addresses = machine.addresses.v6.as_deref();
         let errno = if is_v6 && addresses.is_some_and(<[_]>::is_empty) {
-            Some(Errno::AddressNotAvailable)
+            Refusal::AddressNotAvailable
         } else {
-            Errno::from_number(number)
+            refusal
         };
         let none = Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]);
         let is_off = is_v6 && machine.is_ipv6_off_there;
@@ -170,7 +170,7 @@ impl<'a> Attempt<'a> {
         let Some(pool) = self.connect_pool() else {
             return pools::uncounted();
         };
-        let check = pools::draw(&pool, Errno::AddressNotAvailable, &[Fix::SeeEphemeral]);
+        let check = pools::draw(&pool, Refusal::AddressNotAvailable, &[Fix::SeeEphemeral]);
         // Where a port is free that no socket at all has, the source does not matter.
         match (self.source, pool.free_min) {
             (None, 0) if check.is_blocked() => check.assuming(Assumption::RouteSource),
@@ -207,7 +207,7 @@ impl<'a> Attempt<'a> {
             Some(addr) => pools::bind_pool(self.query, addr, ports),
             None => ports.pool(&key),
         };
-        pools::draw(&pool, Errno::TryAgain, &[Fix::SeeEphemeral])
+        pools::draw(&pool, Refusal::TryAgain, &[Fix::SeeEphemeral])
     }
 
     /// Whether the connection is the only one between its ends. Of UDP nobody asks that.
@@ -241,7 +241,7 @@ impl<'a> Attempt<'a> {
             });
         }
         if check.is_blocked() {
-            check.errno = Some(Errno::AddressNotAvailable);
+            check.errno = Some(Refusal::AddressNotAvailable);
             check.assumptions.clear();
         }
         if self.source.is_none() && (check.is_blocked() || !check.assumptions.is_empty()) {

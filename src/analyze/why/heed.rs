@@ -2,15 +2,14 @@
 
 use super::connect;
 use super::pools;
-use super::{Answer, Blocker, Cause, Errno, Fix, Machine, Operation, Outcome, Query, Situation};
+use super::{Answer, Blocker, Cause, Fix, Machine, Operation, Outcome, Query, Refusal, Situation};
 use crate::analyze::{Ephemeral, Pool};
 
-/// What the kernel said when it was really tried. Errors are `None` where they are none that is
-/// known here.
+/// What the kernel said when it was really tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// To what was asked.
-    pub said: Result<(), Option<Errno>>,
+    pub said: Result<(), Refusal>,
     /// To the same with SO_REUSEADDR; `None` where that was not tried.
     pub with_reuse_address: Option<Outcome>,
 }
@@ -25,7 +24,7 @@ pub fn heed(
 ) -> bool {
     let (outcome, errno) = match heard.said {
         Ok(()) => (Outcome::Free, None),
-        Err(errno) => (Outcome::Blocked, errno),
+        Err(errno) => (Outcome::Blocked, Some(errno)),
     };
     let reuse = heard.with_reuse_address;
     let foretold = answer.with_reuse_address;
@@ -52,29 +51,29 @@ pub fn heed(
 /// What is in the way by what the kernel says alone.
 fn unforeseen(
     query: &Query,
-    errno: Option<Errno>,
+    errno: Option<Refusal>,
     machine: &Machine,
     ports: Option<&Ephemeral>,
 ) -> Blocker {
     let connects = matches!(query.operation, Operation::Connect { .. });
     let (cause, fixes): (Cause, &[Fix]) = match errno {
-        Some(Errno::AddressNotAvailable) if connects => {
+        Some(Refusal::AddressNotAvailable) if connects => {
             (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
         }
-        Some(Errno::AddressInUse) if query.port == 0 => {
+        Some(Refusal::AddressInUse) if query.port == 0 => {
             (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
         }
-        Some(Errno::AddressNotAvailable) => (
+        Some(Refusal::AddressNotAvailable) => (
             Cause::AddressNotLocal,
             &[Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress],
         ),
-        Some(Errno::AccessDenied) if query.port != 0 => {
+        Some(Refusal::AccessDenied) if query.port != 0 => {
             (Cause::PrivilegedPort, &[Fix::AllowLowPort])
         }
-        Some(Errno::NetworkUnreachable | Errno::HostUnreachable) => {
+        Some(Refusal::NetworkUnreachable | Refusal::HostUnreachable) => {
             (Cause::NoRoute, &[Fix::AddRoute])
         }
-        Some(Errno::Invalid | Errno::NoDevice | Errno::FamilyNotSupported) => {
+        Some(Refusal::Invalid | Refusal::NoDevice | Refusal::FamilyNotSupported) => {
             (Cause::AddressUnfit, &[Fix::AnotherAddress])
         }
         _ => (Cause::Unseen, &[Fix::AnotherAddress]),
@@ -83,7 +82,8 @@ fn unforeseen(
     Blocker {
         pool: ports
             .filter(|_| exhausted)
-            .and_then(|ports| pool(query, machine, ports)),
+            .and_then(|ports| pool(query, machine, ports))
+            .map(Pool::found_empty),
         ..Blocker::without_socket(cause, fixes)
     }
 }

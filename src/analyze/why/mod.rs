@@ -21,7 +21,7 @@ mod notes;
 mod pools;
 mod query;
 
-pub use answer::{Answer, Assumption, Blocker, Cause, Errno, Fix, Note, Outcome};
+pub use answer::{Answer, Assumption, Blocker, Cause, Fix, Note, Outcome};
 pub use heed::{Heard, heed};
 pub use machine::{Ipv6, Machine, Route};
 pub use query::{Operation, Query, User, reached};
@@ -29,7 +29,7 @@ pub use query::{Operation, Query, User, reached};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::analyze::Ephemeral;
-use crate::model::{InetEnds, Lineage, Socket, SocketFlags};
+use crate::model::{InetEnds, Lineage, Refusal, Socket, SocketFlags};
 
 /// A socket of TCP or UDP that is there, with what was learnt of it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::{Assumption, Blocker, Cause, Errno, Fix, Query, Situation};
+use super::{Assumption, Blocker, Cause, Fix, Query, Refusal, Situation};
 use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
 use crate::model::Protocol;
 
@@ -31,7 +31,7 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
         return uncounted();
     };
     let pool = bind_pool(query, addr, ports);
-    let check = draw(&pool, Errno::AddressInUse, &[Fix::SeeEphemeral]);
+    let check = draw(&pool, Refusal::AddressInUse, &[Fix::SeeEphemeral]);
     let may_share = match query.protocol {
         Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
         _ => query.reuse_address || query.reuse_port,
@@ -43,7 +43,7 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
 }
 
 /// The check of a pool: its bounds decide where they can.
-pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
+pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
     let check = if pool.free_max == 0 {
         let blocker = Blocker {
             pool: Some(pool.clone()),

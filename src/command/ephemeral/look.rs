@@ -5,11 +5,11 @@ use std::io;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::owners::Owners;
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary};
 use crate::collect::{Batch, Flow, Receiver, Report, collect};
 use crate::command::context::{Context, Error};
 use crate::command::request::{all_tables, whole};
+use crate::command::shares::Owners;
 use crate::model::{Endpoint, Protocol, Queues, State};
 use crate::render::ephemeral::Backlog;
 

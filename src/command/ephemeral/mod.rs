@@ -3,7 +3,6 @@
 mod everywhere;
 mod look;
 mod memory;
-mod owners;
 mod probe;
 mod tell;
 
@@ -11,10 +10,10 @@ use std::path::Path;
 use std::thread;
 
 use self::look::Look;
-use self::owners::Owners;
 use self::tell::{print, tell, tell_unknown};
 use super::context::{Context, Error, Finish};
 use super::hold::hides_ports;
+use super::shares::Owners;
 use crate::analyze::{Ephemeral, EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};
 use crate::kernel::{Host, replace_file};

@@ -12,7 +12,9 @@ use crate::wire::process::{self, Stat};
 use crate::wire::redact::Redactor;
 
 /// What is kept of a process as it is.
-const FILES: [&str; 5] = ["stat", "status", "comm", "cgroup", "cmdline"];
+const FILES: [&str; 5] = ["stat", "status", "comm", "cgroup", CMDLINE];
+/// The one of them that may keep who reads it waiting.
+const CMDLINE: &str = "cmdline";
 /// What is kept of one that is a parent or leader and nothing else.
 const LINEAGE: [&str; 2] = ["stat", "comm"];
 
@@ -58,6 +60,10 @@ impl Recording<'_> {
         for pid in relatives {
             self.relative(pid)?;
         }
+        if let unasked @ 1.. = self.patience.unasked() {
+            let what = format!("{CMDLINE} of {unasked} more processes: not asked for");
+            self.left_out.push(what);
+        }
         let hidden = match Visibility::of(self.host) {
             Visibility::Limited(cause) => Some(cause),
             Visibility::Full if scan.unreadable.is_empty() => None,
@@ -101,15 +107,34 @@ impl Recording<'_> {
         }
     }
 
-    fn copies(&self, pid: u32, files: &[&str]) -> io::Result<()> {
+    fn copies(&mut self, pid: u32, files: &[&str]) -> io::Result<()> {
         for file in files {
             let name = format!("proc/{pid}/{file}");
+            let text = if *file == CMDLINE && !self.host.is_recorded() {
+                self.command_line(pid)
+            } else {
+                self.host.read(&name).ok()
+            };
             // A process may end at any moment; what was read of it is kept.
-            if let Ok(text) = self.host.read(&name) {
+            if let Some(text) = text {
                 self.recorder.write(&name, &text)?;
             }
         }
         Ok(())
+    }
+
+    /// The command line of a process of now; one that is stuck in the kernel may not give it.
+    fn command_line(&mut self, pid: u32) -> Option<Vec<u8>> {
+        let name = format!("proc/{pid}/{CMDLINE}");
+        let asks = move || Host::Live.read(&name).ok();
+        let text = self.patience.ask(pid, asks).flatten();
+        if self.patience.is_late(pid) {
+            let moment = self.patience.moment().as_millis();
+            self.left_out.push(format!(
+                "proc/{pid}/{CMDLINE}: no answer within {moment} ms"
+            ));
+        }
+        text
     }
 }
 

@@ -3,18 +3,23 @@
 use std::collections::HashMap;
 
 use crate::analyze::why::{Existing, Holding};
-use crate::collect::{Lineages, read_flags};
+use crate::collect::Lineages;
 use crate::command::context::Context;
 use crate::kernel::{HolderMethod, Host, tcp_flags, udp_flags};
-use crate::model::{InetRow, Lineage, Owners, Protocol, SocketFlags, State};
+use crate::model::{Gap, InetRow, Lineage, Owners, Protocol, SocketFlags, State};
 
 /// Sockets whose holders are asked for flags, each through a copy of its descriptor.
 const MOST_ASKED: usize = 4096;
 /// Sockets of whose holders it is asked where they come from.
 const MOST_TRACED: usize = 64;
 
-/// Learns it of all sockets, in their order. `port` is theirs.
-pub(super) fn learn(context: &Context, rows: &[InetRow<'_>], port: u16) -> Vec<Existing> {
+/// Learns it of all sockets, in their order, and of which processes it could not be learnt. `port`
+/// is theirs.
+pub(super) fn learn(
+    context: &Context,
+    rows: &[InetRow<'_>],
+    port: u16,
+) -> (Vec<Existing>, Vec<Gap>) {
     let host = &context.host;
     let told = match context.holder_method {
         // Whoever wants no BPF for owners wants none for flags.
@@ -32,7 +37,7 @@ pub(super) fn learn(context: &Context, rows: &[InetRow<'_>], port: u16) -> Vec<E
         };
         if !is_known(&flags) && asked < MOST_ASKED {
             asked += 1;
-            flags = read_flags(host, socket.inode, holders);
+            flags = processes.flags(socket.inode, holders);
         }
         let mut lineages = if traced < MOST_TRACED {
             traced += 1;
@@ -56,7 +61,8 @@ pub(super) fn learn(context: &Context, rows: &[InetRow<'_>], port: u16) -> Vec<E
         };
         Existing::new(socket, flags, holding)
     });
-    learnt.collect()
+    let learnt = learnt.collect();
+    (learnt, processes.gaps())
 }
 
 const fn holding(owners: &Owners<'_>) -> Holding {

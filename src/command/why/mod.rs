@@ -1,6 +1,7 @@
 //! `portstat why`: what is there on the port, what is known of it, what the kernel would say.
 
 mod existing;
+mod pools;
 mod probe;
 mod question;
 mod sockets;
@@ -69,8 +70,12 @@ fn answer(
     }
     let row = |socket| InetRow::new(annotator.row(socket, None));
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
-    let existing = existing::learn(context, &rows, question.port);
-    let answers = judge(context, plan, question, &seen, &existing, &machine);
+    let (existing, unread) = existing::learn(context, &rows, question.port);
+    gaps.extend(unread);
+    let mut answers = judge(context, plan, question, &seen, &existing, &machine);
+    let judged = answers.iter_mut().map(|(answer, _)| answer);
+    let (pools, unseen) = pools::look(context, seen.ports.as_ref(), judged);
+    gaps.extend(unseen);
     let finish = finish(&answers);
 
     gaps.extend(annotator.gaps());
@@ -91,6 +96,7 @@ fn answer(
         answers,
         sockets: &rows,
         existing: &existing,
+        pools,
         machine: &machine,
         port: port(question, services, &machine),
         elsewhere: elsewhere(&annotator, &seen, &neighbours),
@@ -245,7 +251,8 @@ fn published_for(existing: &[Existing]) -> Vec<(u32, Published)> {
             continue;
         };
         for (pid, lineage) in holders {
-            if let Some(published) = published::published(&lineage.command_line)
+            let words = lineage.command_line.as_deref().unwrap_or_default();
+            if let Some(published) = published::published(words)
                 && found.iter().all(|(known, _)| known != pid)
             {
                 found.push((*pid, published));

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::analyze::Ephemeral;
-use crate::analyze::why::{Answer, Errno, Heard, Machine, Operation, Outcome, Query, Route, heed};
+use crate::analyze::why::{Answer, Heard, Machine, Operation, Outcome, Query, Route, heed};
 use crate::command::context::Context;
-use crate::kernel::{self, BindAttempt, BindKind, ask_for_port, own_uid, try_bind};
-use crate::model::Protocol;
-use crate::render::why::{Probe, Said};
+use crate::kernel::{self, BindAttempt, BindKind, ask_for_port, own_uid, refusal, try_bind};
+use crate::model::{Protocol, Refusal};
+use crate::render::why::Probe;
 
 /// Asks for what was foretold, and puts right what the kernel says otherwise.
 pub(super) fn probe(
@@ -58,7 +58,7 @@ fn unavailable(reason: &str) -> Probe {
     Probe::Unavailable(reason.to_owned())
 }
 
-type Verdict = Result<(), Said>;
+type Verdict = Result<(), Refusal>;
 
 /// Binds as it was asked for, and where that is without SO_REUSEADDR, once more with it. UDP would
 /// take datagrams from who shares the port with it, and never shares it.
@@ -75,7 +75,6 @@ fn bind(query: &Query) -> io::Result<(Verdict, Option<Verdict>)> {
             device: query.device,
             free_bind: query.free_bind,
         })
-        .map(|said| said.map_err(said_by))
     };
     match (query.protocol, query.reuse_address) {
         (Protocol::Tcp, true) => Ok((attempt(BindKind::TcpReuseAddress)?, None)),
@@ -94,16 +93,12 @@ fn bind(query: &Query) -> io::Result<(Verdict, Option<Verdict>)> {
 fn connect(source: IpAddr, destination: SocketAddr) -> io::Result<Verdict> {
     match ask_for_port(source, destination, None) {
         Ok(kernel::Answer::Free | kernel::Answer::NoSinglePorts) => Ok(Ok(())),
-        Ok(kernel::Answer::Taken) => Ok(Err(Said::Known(Errno::AddressNotAvailable))),
-        Err(error) => match error.raw_os_error().and_then(Errno::from_number) {
-            Some(errno) => Ok(Err(Said::Known(errno))),
-            None => Err(error),
+        Ok(kernel::Answer::Taken) => Ok(Err(Refusal::AddressNotAvailable)),
+        Err(error) => match error.raw_os_error().map(refusal) {
+            Some(Refusal::Other(_)) | None => Err(error),
+            Some(refusal) => Ok(Err(refusal)),
         },
     }
-}
-
-fn said_by(number: i32) -> Said {
-    Errno::from_number(number).map_or(Said::Number(number), Said::Known)
 }
 
 /// Lets the kernel have the last word.
@@ -120,10 +115,7 @@ fn settle(
         Err(_) => Outcome::Blocked,
     };
     let heard = Heard {
-        said: said.map_err(|said| match said {
-            Said::Known(errno) => Some(errno),
-            Said::Number(_) => None,
-        }),
+        said,
         with_reuse_address: reusing.as_ref().map(outcome),
     };
     Probe::Asked {

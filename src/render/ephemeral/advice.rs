@@ -4,7 +4,7 @@ use super::owner;
 use crate::analyze::{Advice, OwnerShare};
 
 /// What to do, in one sentence, and the command that does it.
-pub(super) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<String>) {
+pub(in crate::render) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<String>) {
     let who = owners.first().map(owner);
     let who = who.as_deref();
     let plain = |text: String| (text, None);

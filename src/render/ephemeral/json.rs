@@ -115,11 +115,13 @@ fn limits(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     );
 }
 
-fn push_pool(out: &mut Vec<u8>, pool: &Pool, notes: &PoolNotes) {
+/// Appends a pool.
+pub(in crate::render) fn push_pool(out: &mut Vec<u8>, pool: &Pool, notes: &PoolNotes) {
     out.extend_from_slice(b"{\"pool\":");
     push_json(out, pool.key.kind.name().as_bytes());
     push_pool_ends(out, &pool.key);
     for (name, number) in [
+        ("capacity", pool.capacity),
         ("used", pool.used),
         ("time_wait", pool.time_wait),
         ("reclaimable", pool.reclaimable),

@@ -19,8 +19,9 @@ use crate::analyze::{
 };
 use crate::model::{Endpoint, PortSet};
 
-pub(super) use advice::reserving;
+pub(super) use advice::{reserving, words};
 pub use human::human;
+pub(super) use json::push_pool as push_pool_json;
 pub use json::{json, json_unknown};
 pub use nagios::{nagios, nagios_unknown};
 pub use prometheus::prometheus;
@@ -209,7 +210,7 @@ fn label(pool: &Pool) -> String {
 }
 
 /// `nginx[812]`.
-fn owner(share: &OwnerShare) -> String {
+pub(super) fn owner(share: &OwnerShare) -> String {
     format!("{}[{}]", escape::terminal(&share.comm), share.pid)
 }
 

@@ -11,6 +11,7 @@ use crate::model::{
     Publisher,
 };
 use crate::render::address::push_endpoint;
+use crate::render::ephemeral::PoolNotes;
 use crate::render::escape;
 
 /// Names in a sentence; more would hide what it says.
@@ -176,6 +177,15 @@ impl<'r> Case<'r> {
     /// The pool that is empty, where one is.
     pub(super) fn pool(&self) -> Option<&'r Pool> {
         self.blockers.first().and_then(|one| one.pool.as_ref())
+    }
+
+    /// What else is known of it.
+    pub(super) fn pool_notes(&self) -> Option<&'r PoolNotes> {
+        let key = self.pool()?.key;
+        let mut pools = self.report.pools.iter();
+        pools
+            .find(|(known, _)| *known == key)
+            .map(|(_, notes)| notes)
     }
 
     /// Where the first socket is.

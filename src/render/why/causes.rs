@@ -100,6 +100,12 @@ fn addr(case: &Case<'_>) -> String {
     addr.map(|addr| addr.to_string()).unwrap_or_default()
 }
 
+fn exhaustion(case: &Case<'_>) -> String {
+    let frees_in = case.blockers.first().and_then(|one| one.frees_in);
+    let reason = case.pool().map(|pool| pool_reason(pool, frees_in));
+    reason.unwrap_or_default()
+}
+
 /// Why that is in the way: sentences.
 pub(super) fn reason(case: &Case<'_>) -> String {
     match case.cause {
@@ -127,7 +133,7 @@ pub(super) fn reason(case: &Case<'_>) -> String {
         Cause::InheritedByChild => inherited(case),
         Cause::Unheld => unheld(case),
         Cause::UdpSocket => wildcard(case),
-        Cause::EphemeralExhausted => case.pool().map(pool_reason).unwrap_or_default(),
+        Cause::EphemeralExhausted => exhaustion(case),
         Cause::AddressNotLocal => not_local(case),
         Cause::AddressTentative => "IPv6 first asks the network whether somebody else has the \
              address (duplicate address detection). Until then it cannot be bound, and never if \

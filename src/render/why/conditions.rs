@@ -1,10 +1,12 @@
 //! What is in the way where no socket is, in words: ports, addresses, routes and rights.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::WhyReport;
 use super::case::{Case, endpoint};
-use crate::analyze::why::{Errno, Operation, Query, Route};
+use super::causes::seconds;
+use crate::analyze::why::{Operation, Query, Route};
 use crate::analyze::{Pool, PoolKind};
 use crate::model::Protocol;
 use crate::render::escape;
@@ -37,7 +39,7 @@ pub(super) fn exhausted(pool: &Pool) -> String {
 }
 
 /// By what they are.
-pub(super) fn pool_reason(pool: &Pool) -> String {
+pub(super) fn pool_reason(pool: &Pool, frees_in: Option<Duration>) -> String {
     let mut text = format!("{} of {} are in use", pool.used, pool.capacity);
     if pool.time_wait > 0 {
         text += &format!(", {} of them in TIME-WAIT", pool.time_wait);
@@ -50,6 +52,9 @@ pub(super) fn pool_reason(pool: &Pool) -> String {
         text += &format!(", and {others} more are bound by others");
     }
     text.push('.');
+    if let Some(time) = frees_in {
+        text += &format!(" The first is free in {}.", seconds(time));
+    }
     text
 }
 
@@ -108,10 +113,7 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(number)) => match Errno::from_number(number) {
-            Some(errno) => format!("Asked for one, the kernel answers {}.", errno.name()),
-            None => format!("Asked for one, the kernel answers errno {number}."),
-        },
+        Some(Route::None(refusal)) => format!("Asked for one, the kernel answers {refusal}."),
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }

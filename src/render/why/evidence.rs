@@ -7,6 +7,7 @@ use super::causes::seconds;
 use super::{shell, unseen};
 use crate::analyze::why::Blocker;
 use crate::model::{Condition, Owner, Owners, State};
+use crate::render::ephemeral::owner;
 use crate::render::escape;
 use crate::render::page::Page;
 
@@ -24,7 +25,7 @@ pub(super) fn evidence(page: &mut Page<'_>, case: &Case<'_>) {
         .filter_map(|blocker| Some((blocker.socket?, *blocker)))
         .collect();
     if sockets.is_empty() {
-        return;
+        return pool(page, case);
     }
     page.line("");
     let mut told: Vec<Vec<u32>> = Vec::new();
@@ -44,6 +45,25 @@ pub(super) fn evidence(page: &mut Page<'_>, case: &Case<'_>) {
         page.line(&format!("  and {more} more"));
     }
     followers(page, case, &sockets);
+}
+
+/// Whose the ports of an empty pool are.
+fn pool(page: &mut Page<'_>, case: &Case<'_>) {
+    let Some(notes) = case.pool_notes() else {
+        return;
+    };
+    page.line("");
+    for share in &notes.owners {
+        let ports = if share.ports == 1 { "port" } else { "ports" };
+        let text = format!("{} has {} {ports}", owner(share), share.ports);
+        page.indented("  ", &text);
+    }
+    match (notes.owners_status, &notes.owners[..]) {
+        (Some("hidden"), []) => page.line("  whose they are cannot be seen from here"),
+        (Some("hidden"), _) => page.line("  whose the others are cannot be seen from here"),
+        (_, []) => page.line("  no process holds them"),
+        _ => {}
+    }
 }
 
 /// The connections of the listeners, and who has them that has no listener.
@@ -117,8 +137,14 @@ fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner
         }
         if let Some(lineage) = case.report.lineage(index, pid) {
             text += condition(lineage.condition);
-            if !lineage.command_line.is_empty() {
-                text += &format!(": {}", command_line(&lineage.command_line));
+            match &lineage.command_line {
+                Some(words) if !words.is_empty() => {
+                    text += &format!(": {}", command_line(words));
+                }
+                _ if lineage.is_stuck => {
+                    text += ", is stuck in the kernel, it seems: its command line cannot be read";
+                }
+                Some(_) | None => {}
             }
         }
         page.indented("    ", &text);

@@ -101,6 +101,14 @@ fn wait(case: &Case<'_>) -> String {
         true => "",
         false => ", but what else is in the way does not",
     };
+    if case.pool().is_some()
+        && let Some(time) = last
+    {
+        return format!(
+            "wait {}: then the first port is free{others}",
+            seconds(time)
+        );
+    }
     let is_promised = case.rows().all(|row| row.socket.state == State::TimeWait);
     match last {
         Some(time) if is_promised => format!("wait {}: it goes by itself{others}", seconds(time)),

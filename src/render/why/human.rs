@@ -157,7 +157,7 @@ fn consequences(answer: &Answer) -> String {
         Operation::Bind => "bind",
         Operation::Connect { .. } => "connect",
     };
-    let mut text = format!("{what} fails with {}", errno.name());
+    let mut text = format!("{what} fails with {errno}");
     match answer.with_reuse_address {
         Some(Outcome::Free) => text += "; with SO_REUSEADDR it would succeed",
         Some(Outcome::Blocked) => text += ", with SO_REUSEADDR too",

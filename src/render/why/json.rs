@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, Overview, source};
-use super::{PortContext, Probe, Said, WhyReport, around, causes, fixes, words};
+use super::{PortContext, Probe, WhyReport, around, causes, fixes, words};
 use crate::analyze::why::{Answer, Blocker, Cause, Operation, Outcome};
-use crate::model::{Owner, PortClass};
+use crate::model::{Owner, PortClass, Refusal};
 use crate::render::address::push_addr;
+use crate::render::ephemeral::push_pool_json;
 use crate::render::escape::push_json;
 use crate::render::json::{JsonFields, push_optional, push_optional_number, row};
 
@@ -30,7 +31,7 @@ fn push_answer(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer, probe
     out.extend_from_slice(b"{\"query\":");
     push_query(out, report, answer);
     push_text(out, "verdict", Some(answer.outcome.name()));
-    push_text(out, "errno", answer.errno.map(|errno| errno.name()));
+    push_text(out, "errno", answer.errno.and_then(Refusal::name));
     let certainty = match answer.assumptions[..] {
         [] => "exact",
         _ => "assumed",
@@ -135,6 +136,11 @@ fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
         }
     }
     out.push(b']');
+    out.extend_from_slice(b",\"pool\":");
+    match case.pool().zip(case.pool_notes()) {
+        Some((pool, notes)) => push_pool_json(out, pool, notes),
+        None => out.extend_from_slice(b"null"),
+    }
     push_text(out, "explanation", Some(&causes::explanation(case)));
     out.extend_from_slice(b",\"frees_in_ms\":");
     push_optional_number(out, blocker.frees_in.map(|time| time.as_millis() as u64));
@@ -154,15 +160,16 @@ fn push_process(out: &mut Vec<u8>, report: &WhyReport<'_>, index: usize, owner: 
     out.extend(format!("{{\"pid\":{pid},\"comm\":").bytes());
     push_json(out, &owner.process.comm);
     out.extend_from_slice(b",\"cmdline\":");
-    match report.lineage(index, pid) {
+    let lineage = report.lineage(index, pid);
+    match lineage.and_then(|lineage| lineage.command_line.as_ref()) {
         None => out.extend_from_slice(b"null"),
-        Some(lineage) => {
-            for (position, word) in lineage.command_line.iter().enumerate() {
-                out.push(if position > 0 { b',' } else { b'[' });
+        Some(words) => {
+            out.push(b'[');
+            for (position, word) in words.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
                 push_json(out, word);
-            }
-            if lineage.command_line.is_empty() {
-                out.push(b'[');
             }
             out.push(b']');
         }
@@ -233,14 +240,14 @@ fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
         out.extend_from_slice(b"null");
         return;
     };
-    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Said>>| {
+    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Refusal>>| {
         let verdict = said.map(|said| match said {
             Ok(()) => Outcome::Free.name(),
             Err(_) => Outcome::Blocked.name(),
         });
         push_text(out, name, verdict);
     };
-    let errno = |said: &Result<(), Said>| said.err().map(Said::name);
+    let errno = |said: &Result<(), Refusal>| said.err().map(|refusal| refusal.to_string());
     out.extend_from_slice(b"{\"text\":");
     push_json(out, words::probe(answer, probe).as_bytes());
     match probe {

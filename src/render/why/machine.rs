@@ -7,7 +7,7 @@ use super::fixes::{Advice, one, plain};
 use super::shell;
 use crate::analyze::why::{Ipv6, Operation};
 use crate::model::Protocol;
-use crate::render::ephemeral::reserving;
+use crate::render::ephemeral::{reserving, words};
 
 /// Gives an interface the address.
 pub(super) fn add_address(case: &Case<'_>) -> Vec<Advice> {
@@ -96,8 +96,14 @@ pub(super) fn reserve(case: &Case<'_>) -> Vec<Advice> {
     }
 }
 
-/// The command that tells of the pool.
+/// What helps the pool, and the command that tells of it.
 pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
+    let notes = case.pool_notes();
+    let helps = notes.map(|notes| {
+        let advice = notes.advice.iter();
+        advice.map(|advice| words(advice, &notes.owners)).collect()
+    });
+    let mut advice: Vec<Advice> = helps.unwrap_or_default();
     let mut command = "portstat ephemeral".to_owned();
     let pools = case.blockers.iter();
     if let Some(pool) = { pools }.find_map(|blocker| blocker.pool.as_ref()) {
@@ -109,7 +115,8 @@ pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
             command += &format!(" --dst {}", shell::word(destination.as_bytes()));
         }
     }
-    one("see whose ports they are", command)
+    advice.extend(one("see how all its pools stand", command));
+    advice
 }
 
 pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {

@@ -23,9 +23,11 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use super::ephemeral::PoolNotes;
 use super::json::Document;
-use crate::analyze::why::{Answer, Errno, Existing, Machine, Outcome};
-use crate::model::{InetRow, PortRange, Protocol, Published};
+use crate::analyze::PoolKey;
+use crate::analyze::why::{Answer, Existing, Machine, Outcome};
+use crate::model::{InetRow, PortRange, Protocol, Published, Refusal};
 
 pub use human::human;
 pub use json::json;
@@ -43,6 +45,8 @@ pub struct WhyReport<'a> {
     pub sockets: &'a [InetRow<'a>],
     /// What was learnt of each of them, in the same order.
     pub existing: &'a [Existing],
+    /// What else is known of the pools in which no port is left.
+    pub pools: Vec<(PoolKey, PoolNotes)>,
     /// What the machine allows.
     pub machine: &'a Machine,
     /// The port, where one was named.
@@ -113,31 +117,12 @@ pub enum Probe {
     /// It was asked.
     Asked {
         /// What it said to the socket as it was asked for, but for SO_REUSEPORT.
-        said: Result<(), Said>,
+        said: Result<(), Refusal>,
         /// What it said with SO_REUSEADDR; `None` where that was not tried.
-        with_reuse_address: Option<Result<(), Said>>,
+        with_reuse_address: Option<Result<(), Refusal>>,
         /// What was foretold.
         foretold: Outcome,
         /// Whether that came true, errno and SO_REUSEADDR included.
         agrees: bool,
     },
-}
-
-/// An errno of the kernel's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// One that was expected.
-    Known(Errno),
-    /// Another, by its number.
-    Number(i32),
-}
-
-impl Said {
-    /// The kernel's name, or the number.
-    fn name(self) -> String {
-        match self {
-            Said::Known(errno) => errno.name().to_owned(),
-            Said::Number(number) => format!("errno {number}"),
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! Verdicts, assumptions, notes and what the kernel said, in words.
 
 use super::case::{asked, local};
-use super::{Probe, Said, WhyReport};
+use super::{Probe, WhyReport};
 use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
+use crate::model::Refusal;
 use crate::render::escape;
 
 /// What a verdict is about, with the interface where one was named.
@@ -122,9 +123,9 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
 
 /// What came of asking the kernel.
 pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
-    let said = |said: &Result<(), Said>| match said {
+    let said = |said: &Result<(), Refusal>| match said {
         Ok(()) => "succeeds".to_owned(),
-        Err(said) => format!("fails with {}", said.name()),
+        Err(refusal) => format!("fails with {refusal}"),
     };
     match probe {
         Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),

@@ -1,6 +1,7 @@
 //! The model, clause by clause, over rows made by hand.
 
 mod connect;
+mod empty;
 mod others;
 
 use super::*;

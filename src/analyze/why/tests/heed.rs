@@ -14,14 +14,14 @@ fn check(query: &str, existing: &[Existing], heard: Heard, agrees: bool, expecte
     answer
 }
 
-const fn heard(said: Result<(), Option<Errno>>, with: Option<Outcome>) -> Heard {
+const fn heard(said: Result<(), Refusal>, with: Option<Outcome>) -> Heard {
     Heard {
         said,
         with_reuse_address: with,
     }
 }
 
-const IN_USE: Result<(), Option<Errno>> = Err(Some(Errno::AddressInUse));
+const IN_USE: Result<(), Refusal> = Err(Refusal::AddressInUse);
 
 #[test]
 fn what_was_assumed_is_known_then() {
@@ -48,20 +48,20 @@ fn what_was_foretold_gives_way() {
         "free",
     );
     for (query, errno, expected) in [
-        ("0.0.0.0:8080", Errno::AddressInUse, "EADDRINUSE unseen"),
-        ("0.0.0.0:8080", Errno::NotPermitted, "EPERM unseen"),
+        ("0.0.0.0:8080", Refusal::AddressInUse, "EADDRINUSE unseen"),
+        ("0.0.0.0:8080", Refusal::NotPermitted, "EPERM unseen"),
         (
             "127.0.0.1:8080",
-            Errno::AddressNotAvailable,
+            Refusal::AddressNotAvailable,
             "EADDRNOTAVAIL address-not-local",
         ),
         (
             "0.0.0.0:8080",
-            Errno::AccessDenied,
+            Refusal::AccessDenied,
             "EACCES privileged-port",
         ),
     ] {
-        check(query, &[], heard(Err(Some(errno)), None), false, expected);
+        check(query, &[], heard(Err(errno), None), false, expected);
     }
     let drawn = heard(IN_USE, None);
     check(
@@ -74,7 +74,7 @@ fn what_was_foretold_gives_way() {
     let nameless = check(
         "0.0.0.0:8080",
         &[],
-        heard(Err(None), None),
+        heard(Err(Refusal::Other(5)), None),
         false,
         "blocked unseen",
     );

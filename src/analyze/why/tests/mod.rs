@@ -234,11 +234,12 @@ fn ask(query: &str, existing: &[Existing]) -> Answer {
 fn summary(answer: &Answer) -> String {
     let mut words = Vec::new();
     words.push(match (answer.outcome, answer.errno) {
-        (Outcome::Blocked, Some(errno)) => errno.name(),
-        (outcome, _) => outcome.name(),
+        (Outcome::Blocked, Some(errno)) => errno.to_string(),
+        (outcome, _) => outcome.name().to_owned(),
     });
-    words.extend(answer.blockers.iter().map(|blocker| blocker.cause.name()));
-    words.extend((!answer.assumptions.is_empty()).then_some("assumed"));
+    let causes = answer.blockers.iter().map(|one| one.cause.name());
+    words.extend(causes.map(str::to_owned));
+    words.extend((!answer.assumptions.is_empty()).then(|| "assumed".to_owned()));
     words.join(" ")
 }
 

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::analyze::EphemeralSettings;
 use crate::analyze::why::{
     Assumption, Blocker, Cause, Fix, Holding, Ipv6, Note, Operation, Query, Route, User,
 };
+use crate::analyze::{EphemeralSettings, PoolKey};
 use crate::model::{
     Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet, Process,
     Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
@@ -87,7 +87,7 @@ fn blocker(cause: Cause, socket: Option<usize>, fixes: &[Fix]) -> Blocker {
     }
 }
 
-fn blocked(query: Query, errno: Errno, blockers: Vec<Blocker>) -> Answer {
+fn blocked(query: Query, errno: Refusal, blockers: Vec<Blocker>) -> Answer {
     Answer {
         query,
         outcome: Outcome::Blocked,
@@ -115,6 +115,7 @@ struct Scene<'a> {
     user_units: Vec<(u32, u32)>,
     serves: Option<bool>,
     condition: Condition,
+    pools: Vec<(PoolKey, PoolNotes)>,
 }
 
 impl<'a> Scene<'a> {
@@ -137,6 +138,7 @@ impl<'a> Scene<'a> {
             user_units: Vec::new(),
             serves: None,
             condition: Condition::Usual,
+            pools: Vec::new(),
         }
     }
 
@@ -145,7 +147,7 @@ impl<'a> Scene<'a> {
             let holders = holders.iter().map(|&(pid, _, _, parent, words)| {
                 let words = words.split_terminator(' ');
                 let lineage = Lineage {
-                    command_line: words.map(|word| word.as_bytes().to_vec()).collect(),
+                    command_line: Some(words.map(|word| word.as_bytes().to_vec()).collect()),
                     parent: Some(Parent {
                         pid: parent,
                         comm: if parent == 1 {
@@ -231,6 +233,7 @@ impl<'a> Scene<'a> {
                 range: limits.map(|limits| limits.range()),
                 reserved: limits.is_some_and(|limits| limits.reserved_ports().contains(port)),
             }),
+            pools: self.pools.clone(),
             elsewhere: Vec::new(),
             device: self.device.map(str::to_owned),
             at: self.at.iter().map(|name| (*name).to_owned()).collect(),
@@ -267,7 +270,7 @@ fn dual_stack() -> Scene<'static> {
     let listener = socket(State::Listen, "[::]:8080", None);
     let with = |addr: &str, cause: Cause, fixes: &[Fix]| {
         let blocker = blocker(cause, Some(0), fixes);
-        blocked(query(addr, 8080), Errno::AddressInUse, vec![blocker])
+        blocked(query(addr, 8080), Refusal::AddressInUse, vec![blocker])
     };
     let fixes = [Fix::AnotherAddress, Fix::V6Only, Fix::StopOwner];
     Scene::new(

@@ -1,11 +1,11 @@
-//! Who holds the sockets of a pool.
+//! Who holds the sockets of a pool of ports.
 
 use std::cell::{Cell, RefCell};
 
+use super::context::Context;
+use super::holders::limit;
 use crate::analyze::{OwnerShare, most_ports};
 use crate::collect::read_process;
-use crate::command::context::Context;
-use crate::command::holders::limit;
 use crate::join::HolderIndex;
 use crate::kernel::{Host, find_holders};
 use crate::model::{Gap, HiddenCause};
@@ -31,6 +31,11 @@ impl<'h> Owners<'h> {
     /// Nobody asks.
     pub(super) const fn unasked() -> Owners<'h> {
         Owners { found: None }
+    }
+
+    /// Whether anybody asked.
+    pub(super) const fn were_asked(&self) -> bool {
+        self.found.is_some()
     }
 
     /// Looks through all processes.

@@ -1,0 +1,59 @@
+//! How the kernel refuses a bind, a connect or a route.
+
+use std::fmt;
+
+/// What the kernel says instead of doing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The port is taken.
+    AddressInUse,
+    /// The address is not local, or no port is left, or the connection exists.
+    AddressNotAvailable,
+    /// The port is privileged.
+    AccessDenied,
+    /// No port is left to UDP.
+    TryAgain,
+    /// The address makes no sense for such a socket.
+    Invalid,
+    /// There is no such interface.
+    NoDevice,
+    /// No route leads there.
+    NetworkUnreachable,
+    /// A route says so.
+    HostUnreachable,
+    /// The kernel has no such family.
+    FamilyNotSupported,
+    /// Some rule forbids it, such as that of a BPF program of the cgroup.
+    NotPermitted,
+    /// Another errno, by its number.
+    Other(i32),
+}
+
+impl Refusal {
+    /// The kernel's name; `None` for one that neither bind nor a route is known to say.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Refusal::AddressInUse => "EADDRINUSE",
+            Refusal::AddressNotAvailable => "EADDRNOTAVAIL",
+            Refusal::AccessDenied => "EACCES",
+            Refusal::TryAgain => "EAGAIN",
+            Refusal::Invalid => "EINVAL",
+            Refusal::NoDevice => "ENODEV",
+            Refusal::NetworkUnreachable => "ENETUNREACH",
+            Refusal::HostUnreachable => "EHOSTUNREACH",
+            Refusal::FamilyNotSupported => "EAFNOSUPPORT",
+            Refusal::NotPermitted => "EPERM",
+            Refusal::Other(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self) {
+            (Some(name), _) => f.write_str(name),
+            (None, Refusal::Other(number)) => write!(f, "errno {number}"),
+            (None, _) => f.write_str("an errno"),
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -15,6 +15,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::beside::Beside;
 use super::host::Host;
 use super::netns::{FIRST, NAMED, NamespaceTables, reachable_namespaces};
+use crate::model::Entrance;
 
 /// As much as the first thread of a process has: a whole command runs on it.
 const STACK_LEN: usize = 8 << 20;
@@ -91,6 +92,22 @@ impl NetnsTarget {
             pid: Some(pid),
             name: None,
             not_process: None,
+        })
+    }
+
+    /// How commands get there; `None` where this thread is there already.
+    pub fn entrance(&self) -> Option<Entrance> {
+        let told = fs::metadata(&self.path).ok();
+        let identity = told.map(|told| (told.dev(), told.ino()));
+        if identity.is_some() && identity == own_identity() {
+            return None;
+        }
+        Some(match &self.name {
+            Some(name) => Entrance::Name(name.clone()),
+            // Whoever takes it may do so from another folder.
+            None => {
+                Entrance::Path(path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()))
+            }
         })
     }
 

@@ -13,7 +13,8 @@ use super::beside::Beside;
 use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
 use super::mounts;
-use super::netns::{NetworkNamespace, names, reachable_namespaces};
+use super::netns::{FIRST, NetworkNamespace, names, reachable_namespaces};
+use crate::model::Entrance;
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -169,12 +170,29 @@ impl Space {
         }
     }
 
-    /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
-    fn visit(&self) -> io::Result<Host> {
-        let path = match &self.way {
+    /// How commands get there; `None` where this process is there already.
+    pub fn entrance(&self) -> Option<Entrance> {
+        let own = own_identity().map(|(_, inode)| inode);
+        match (&self.way, &self.name) {
+            (Way::Process(namespace), _) if namespace.is_own => None,
+            (Way::Mount(_), _) if own.is_some() && own == self.inode => None,
+            // That is no name of `ip netns`, and one that is cannot be told from it.
+            (_, Some(name)) if name != FIRST => Some(Entrance::Name(name.clone())),
+            (..) => Some(Entrance::Path(self.path())),
+        }
+    }
+
+    /// A file that it has.
+    fn path(&self) -> PathBuf {
+        match &self.way {
             Way::Process(namespace) => format!("/proc/{}/ns/net", namespace.pid).into(),
             Way::Mount(path) => path.clone(),
-        };
+        }
+    }
+
+    /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
+    fn visit(&self) -> io::Result<Host> {
+        let path = self.path();
         let entered = self.move_into(&path);
         match (entered, &self.way) {
             (Ok(()), _) => {

@@ -5,6 +5,7 @@
 mod details;
 mod endpoint;
 mod ends;
+mod entrance;
 mod flags;
 mod gap;
 mod lineage;
@@ -33,6 +34,7 @@ pub use endpoint::Endpoint;
 pub use ends::{
     Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
 };
+pub use entrance::Entrance;
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};

@@ -1,16 +1,17 @@
 //! The same question, asked by root.
 
 use super::case::{Case, endpoint};
-use super::shell;
 use crate::analyze::why::Operation;
 use crate::model::Endpoint;
+use crate::render::{entering, shell};
 
 /// The command that asks again as root, for the same user. `None` where its interface has a name
 /// that not every shell can be given.
 pub(super) fn again(case: &Case<'_>) -> Option<String> {
     let query = case.query();
     let protocol = query.protocol;
-    let mut command = "sudo portstat why".to_owned();
+    let portstat = entering::portstat(case.report.entrance.as_ref());
+    let mut command = format!("sudo {portstat} why");
     match query.operation {
         Operation::Bind => {
             let target = endpoint(&Endpoint {

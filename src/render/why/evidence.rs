@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use super::case::{Case, local, mark, named, peer, service};
 use super::causes::seconds;
-use super::{shell, unseen};
+use super::unseen;
 use crate::analyze::why::Blocker;
 use crate::model::{Condition, Owner, Owners, State};
 use crate::render::ephemeral::owner;
 use crate::render::escape;
 use crate::render::page::Page;
+use crate::render::shell;
 
 /// Sockets told of one cause, and processes of one socket; the others are counted.
 const MOST_SOCKETS: usize = 5;

@@ -1,4 +1,4 @@
-//! The same question, asked by root.
+//! The same question, asked again: by root, or of the kernel.
 
 use super::case::{Case, endpoint};
 use crate::analyze::why::Operation;
@@ -8,10 +8,25 @@ use crate::render::{entering, shell};
 /// The command that asks again as root, for the same user. `None` where its interface has a name
 /// that not every shell can be given.
 pub(super) fn again(case: &Case<'_>) -> Option<String> {
+    let user = case.query().user.uid;
+    let user = (user != 0).then(|| format!(" --user {user}"));
+    let command = asking(case)?;
+    Some(format!("sudo {command}{}", user.unwrap_or_default()))
+}
+
+/// The command that has the kernel say it.
+pub(super) fn probing(case: &Case<'_>) -> Option<String> {
+    let user = case.query().user.uid;
+    let user = (user != case.report.reader).then(|| format!(" --user {user}"));
+    let command = asking(case)?;
+    Some(format!("{command} --probe{}", user.unwrap_or_default()))
+}
+
+/// The question as it was asked, of whoever runs the command.
+fn asking(case: &Case<'_>) -> Option<String> {
     let query = case.query();
     let protocol = query.protocol;
-    let portstat = entering::portstat(case.report.entrance.as_ref());
-    let mut command = format!("sudo {portstat} why");
+    let mut command = entering::portstat(case.report.entrance.as_ref()) + " why";
     match query.operation {
         Operation::Bind => {
             let target = endpoint(&Endpoint {
@@ -46,9 +61,6 @@ pub(super) fn again(case: &Case<'_>) -> Option<String> {
     }
     if let Some(device) = &case.report.device {
         command += &format!(" --dev={}", shell::portable(device.as_bytes())?);
-    }
-    if query.user.uid != 0 {
-        command += &format!(" --user {}", query.user.uid);
     }
     Some(command)
 }

@@ -1,6 +1,7 @@
 //! What to do, in words and with the command that does it. A command is whole: what the reader has
 //! to fill in stands in the words.
 
+use super::again::probing;
 use super::case::{Case, mark};
 use super::causes::{seconds, user};
 use super::destroy::destroying;
@@ -48,6 +49,10 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
             "set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it \
              too, which could not be read",
         ),
+        Fix::Probe => vec![(
+            "have the kernel say it: --probe binds and closes at once".to_owned(),
+            probing(case),
+        )],
         Fix::Wait => plain(&wait(case)),
         Fix::Destroy => destroy(case),
         Fix::ReservePort => machine::reserve(case),

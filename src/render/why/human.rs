@@ -97,7 +97,13 @@ fn first_line(
     paint.severe(out, severity, &verdict);
     let mut text = match (answer.outcome, section.cases.first()) {
         (Outcome::Blocked, Some(first)) => format!(": {}", causes::headline(first)),
-        (Outcome::Unknown, _) => match answer.assumptions.first() {
+        (Outcome::Unknown, Some(first)) => {
+            format!(
+                ": {}; it is not, if its server had SO_REUSEADDR, which cannot be seen; --probe tells",
+                causes::headline(first)
+            )
+        }
+        (Outcome::Unknown, None) => match answer.assumptions.first() {
             Some(first) => format!(": {}", words::assumption(report, *first)),
             None => String::new(),
         },
@@ -107,7 +113,11 @@ fn first_line(
         text += " (and more is in the way)";
     }
     for other in &section.alike {
-        text += &format!("; so is {}", asked(report.machine, &other.query));
+        let alike = match answer.outcome {
+            Outcome::Unknown => "the same of",
+            Outcome::Free | Outcome::Blocked => "so is",
+        };
+        text += &format!("; {alike} {}", asked(report.machine, &other.query));
     }
     for other in rest {
         let others = other.alike.iter().copied();

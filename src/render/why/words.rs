@@ -14,6 +14,7 @@ pub(super) fn verdict(report: &WhyReport<'_>, answer: &Answer) -> String {
     };
     let asked = asked(report.machine, &answer.query);
     match answer.outcome {
+        Outcome::Unknown if !answer.blockers.is_empty() => format!("{asked} may be blocked{on}"),
         Outcome::Unknown => format!("{asked} cannot be told{on}"),
         outcome => format!("{asked} is {}{on}", outcome.name()),
     }
@@ -31,6 +32,9 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             "the socket on {} was taken to be without SO_REUSEADDR, as its flags could not be read",
             socket(index)
         ),
+        Assumption::ReuseAddressUnread => "whether what the server left has SO_REUSEADDR, as that \
+             of most servers has, could not be read, and with it bind succeeds; --probe tells"
+            .to_owned(),
         Assumption::NoReusePort { socket: index } => format!(
             "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
             socket(index)
@@ -39,6 +43,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             "the socket on {} was taken to accept IPv4 too, as its IPV6_V6ONLY could not be read",
             socket(index)
         ),
+        Assumption::V6OnlyAsListener => {
+            "the connections on the port were taken to refuse IPv4, as \
+             whoever listens there does: their IPV6_V6ONLY could not be read"
+                .to_owned()
+        }
         Assumption::ReusePortHistory => "SO_REUSEPORT also depends on the past of the port, which \
              the kernel does not tell; in a few cases of a thousand it decides otherwise"
             .to_owned(),

@@ -14,7 +14,7 @@ use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
 use super::mounts;
 use super::netns::{FIRST, NetworkNamespace, names, reachable_namespaces};
-use crate::model::Entrance;
+use crate::model::{Entrance, EntryRights};
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -199,31 +199,33 @@ impl Space {
                 self.settings.get_or_init(read_settings);
                 Ok(Host::Live)
             }
-            (Err(error), Way::Process(namespace))
+            (Err((error, lacks)), Way::Process(namespace))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Ok(Host::Beside(Box::new(Beside::new(
                     namespace.tables()?,
                     self.inode,
                     self.name.clone(),
-                    refusal(&path, error).to_string(),
+                    refusal(&path, error, lacks).to_string(),
+                    lacks,
                 ))))
             }
-            (Err(error), _) => Err(error),
+            (Err((error, _)), _) => Err(error),
         }
     }
 
-    fn move_into(&self, path: &Path) -> io::Result<()> {
+    fn move_into(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
         // It takes no rights to stay where one is.
         if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
             return Ok(());
         }
-        let namespace = open(path)?;
+        let namespace = open(path).map_err(|error| (error, EntryRights::OpenAndEnter))?;
+        let refused = |error| (error, EntryRights::Enter);
         // The number of the process may mean another by now.
-        if Some(namespace.metadata()?.ino()) != self.inode {
-            return Err(io::ErrorKind::NotFound.into());
+        if Some(namespace.metadata().map_err(refused)?.ino()) != self.inode {
+            return Err(refused(io::ErrorKind::NotFound.into()));
         }
-        enter(&namespace)
+        enter(&namespace).map_err(refused)
     }
 }
 

@@ -56,4 +56,4 @@ pub use tcp_info::{
     Tls, Ulp,
 };
 pub use timer::{Timer, TimerKind};
-pub use unseen::UnseenNamespaces;
+pub use unseen::{EntryRights, UnseenNamespaces};

@@ -61,8 +61,8 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
             plain("bind a specific IPv4 address: only the wildcard 0.0.0.0 is in conflict")
         }
         Fix::CloseOnExec => plain(
-            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that children do \
-             not inherit them",
+            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that programs that \
+             the server starts do not inherit them",
         ),
         Fix::CloseInFlight => plain(
             "close the unix socket in which the descriptor waits (end whoever should receive it), \

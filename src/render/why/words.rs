@@ -3,7 +3,7 @@
 use super::case::{asked, local};
 use super::{Probe, WhyReport};
 use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
-use crate::model::Refusal;
+use crate::model::{Protocol, Refusal};
 use crate::render::escape;
 
 /// What a verdict is about, with the interface where one was named.
@@ -106,14 +106,7 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
              listens, the listen of the other fails with EADDRINUSE",
             socket(*index)
         ),
-        Note::JoinsGroup { members } => format!(
-            "it would join {members} {} on the port by SO_REUSEPORT, and share their connections",
-            if *members == 1 {
-                "listener"
-            } else {
-                "listeners"
-            }
-        ),
+        Note::JoinsGroup { members } => joins(report, *members),
         Note::TakesDatagrams { socket: index } => format!(
             "{} has the port too, and unicast datagrams would go to the socket that was bound last",
             socket(*index)
@@ -128,6 +121,20 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
              connections that do not bind first find one"
             .to_owned(),
     }
+}
+
+/// Whom it would share the port with, and what of theirs.
+fn joins(report: &WhyReport<'_>, members: usize) -> String {
+    let mut answers = report.answers.iter();
+    let is_udp = answers.any(|(answer, _)| answer.query.protocol == Protocol::Udp);
+    let (what, comes) = match is_udp {
+        true => ("socket", "datagrams"),
+        false => ("listener", "connections"),
+    };
+    let s = if members == 1 { "" } else { "s" };
+    format!(
+        "it would join {members} {what}{s} on the port by SO_REUSEPORT, and share their {comes}"
+    )
 }
 
 /// What came of asking the kernel.

@@ -33,7 +33,7 @@ fn who_does_not_answer_keeps_nobody_waiting() {
         let pid = holders[0].0.pid();
         let ran = portstat::run(&["why", ADDRESS, "--json"]).exited(1);
         let document = ran.json();
-        let processes = array(&document["answers"][0]["blockers"][0], "processes");
+        let processes = array(&document["answers"][0], "processes");
         assert_eq!(processes.len(), 2, "{document}");
         for process in processes {
             assert_eq!(process["cmdline"].is_null(), process["pid"] == pid);
@@ -64,7 +64,7 @@ fn after_a_few_that_do_not_answer_nobody_is_asked() {
         let mut others = reasons.filter(|one| one.ends_with("were not asked"));
         assert!(others.next().is_some(), "{document}");
         // They are named all the same.
-        let processes = array(&document["answers"][0]["blockers"][0], "processes");
+        let processes = array(&document["answers"][0], "processes");
         assert_eq!(processes.len(), holders.len() + 1);
     });
 }
@@ -82,7 +82,7 @@ fn who_does_not_answer_is_recorded_without_it() {
         assert!(ran.stderr.contains(&said), "{}", ran.stderr);
         let ran = portstat::run(&["--from", path, "why", ADDRESS, "--json"]).exited(1);
         let document = ran.json();
-        let processes = array(&document["answers"][0]["blockers"][0], "processes");
+        let processes = array(&document["answers"][0], "processes");
         let told = processes.iter().find(|one| one["pid"] == pid).unwrap();
         assert!(told["cmdline"].is_null(), "{document}");
         assert_eq!(told["comm"], "stuck");

@@ -209,8 +209,9 @@ pub enum Assumption {
     NoCapability,
     /// How many ports are free is known within bounds only.
     PortsWithinBounds,
-    /// Connections that have all ports drew them by connect, which shares them.
-    PortsShared,
+    /// Every port has a socket, some of them only connections elsewhere or in TIME-WAIT, whose
+    /// ports can be drawn again if it was connect that drew them.
+    PortsOfOthers,
     /// Not all sockets could be read.
     SocketsUnseen,
     /// The source address, which the routes choose and nobody could ask for, makes no difference.

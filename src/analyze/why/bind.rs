@@ -23,7 +23,14 @@ pub(super) fn predict(query: &Query, addr: IpAddr, situation: &Situation<'_>) ->
     }
     let port = Port::new(query, addr, situation);
     let before = outcome(&checks);
-    checks.push(port.check(situation));
+    let mut check = port.check(situation);
+    if port.can_be_probed() {
+        let blockers = check.blockers.iter_mut();
+        for blocker in blockers.filter(|blocker| !blocker.fixes.is_empty()) {
+            blocker.fixes.insert(0, Fix::Probe);
+        }
+    }
+    checks.push(check);
     let mut answer = answer(query, checks, situation);
     if !query.reuse_address {
         answer.with_reuse_address = port.with_reuse_address(before);
@@ -72,22 +79,17 @@ impl<'a> Port<'a> {
         let scene = Scene::new(self.new, &self.residents, machine, situation.ports);
         let reuse = Reuse::of(&self.new, &self.residents);
         let is_open = self.hangs_on_remains(&scene);
-        let asks_kernel = !self.conflicts.contains(&Conflict::Yes);
         let pairs = self.residents.iter().zip(&self.conflicts);
         let mut found: Vec<(bool, Blocker)> = pairs
             .filter(|(_, conflict)| conflict.is_there())
             .map(|(resident, conflict)| {
                 let cause = scene.cause(resident);
-                let mut fixes = fixes(&scene, resident, cause, reuse);
-                if asks_kernel && !fixes.is_empty() {
-                    fixes.insert(0, Fix::Probe);
-                }
                 let blocker = Blocker {
                     cause,
                     socket: Some(resident.index),
                     frees_in: frees_in(&resident.existing.socket),
                     pool: None,
-                    fixes,
+                    fixes: fixes(&scene, resident, cause, reuse),
                 };
                 (*conflict != Conflict::Yes, blocker)
             })
@@ -121,6 +123,12 @@ impl<'a> Port<'a> {
         let alone = self.new.refusing_v4();
         let mut residents = self.residents.iter();
         is_blocked && guesses && !residents.any(|old| conflict(&alone, old) == Conflict::Yes)
+    }
+
+    /// Whether nothing is surely in the way of a bind, and `--probe` can ask for it: sockets of UDP
+    /// would take what is for others, SO_REUSEPORT would leave traces.
+    fn can_be_probed(&self) -> bool {
+        self.new.is_tcp() && !self.new.has_reuse_port() && !self.conflicts.contains(&Conflict::Yes)
     }
 
     /// Whether all that is in the way is what servers left, and they go together if those had

@@ -73,6 +73,14 @@ impl Newcomer {
         self.reuse_address
     }
 
+    pub(super) const fn has_reuse_port(&self) -> bool {
+        self.reuse_port
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        self.protocol == Protocol::Tcp
+    }
+
     /// Whether its address is one of IPv4.
     pub(super) const fn is_v4(&self) -> bool {
         matches!(self.address, Address::V4(_))

@@ -43,6 +43,10 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
 }
 
 /// The check of a pool: its bounds decide where they can.
+///
+/// Where every port has a socket and some have others' connections only, they cannot: what connect
+/// drew others may draw again, and what bind drew nobody may. Once all ports are drawn, the rows of
+/// both are the same, so that an estimate would be a guess.
 pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
     let check = if pool.free_max == 0 {
         let blocker = Blocker {
@@ -52,9 +56,8 @@ pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
         Check::blocked(errno, blocker)
     } else if pool.free_min > 0 {
         Check::passed()
-    } else if pool.key.kind == PoolKind::TcpConnect && pool.free > 0 {
-        // What those who connected first draw, others may draw again.
-        Check::passed().assuming(Assumption::PortsShared)
+    } else if pool.key.kind == PoolKind::TcpConnect {
+        untold(Assumption::PortsOfOthers)
     } else {
         uncounted()
     };
@@ -66,9 +69,13 @@ pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
 
 /// The check of a pool of which too little is known.
 pub(super) fn uncounted() -> Check {
+    untold(Assumption::PortsWithinBounds)
+}
+
+fn untold(why: Assumption) -> Check {
     Check {
         is_open: true,
         asks_sockets: true,
-        ..Check::passed().assuming(Assumption::PortsWithinBounds)
+        ..Check::passed().assuming(why)
     }
 }

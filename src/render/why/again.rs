@@ -14,12 +14,11 @@ pub(super) fn again(case: &Case<'_>) -> Option<String> {
     Some(format!("sudo {command}{}", user.unwrap_or_default()))
 }
 
-/// The command that has the kernel say it.
+/// The command that has the kernel say it, which only the user who is asked about may run.
 pub(super) fn probing(case: &Case<'_>) -> Option<String> {
-    let user = case.query().user.uid;
-    let user = (user != case.report.reader).then(|| format!(" --user {user}"));
-    let command = asking(case)?;
-    Some(format!("{command} --probe{}", user.unwrap_or_default()))
+    let is_own = case.query().user.uid == case.report.reader;
+    let command = asking(case).filter(|_| is_own)?;
+    Some(format!("{command} --probe"))
 }
 
 /// The question as it was asked, of whoever runs the command.

@@ -6,7 +6,7 @@ use super::case::{Case, asked};
 use super::evidence::evidence;
 use super::{PortContext, WhyReport, around, causes, fixes, words};
 use crate::analyze::Severity;
-use crate::analyze::why::{Answer, Blocker, Operation, Outcome};
+use crate::analyze::why::{Answer, Blocker, Fix, Operation, Outcome};
 use crate::model::{PortClass, Protocol};
 use crate::render::escape;
 use crate::render::page::Page;
@@ -98,9 +98,12 @@ fn first_line(
     let mut text = match (answer.outcome, section.cases.first()) {
         (Outcome::Blocked, Some(first)) => format!(": {}", causes::headline(first)),
         (Outcome::Unknown, Some(first)) => {
+            let can_be_probed =
+                { first.blockers.iter() }.any(|one| one.fixes.contains(&Fix::Probe));
             format!(
-                ": {}; it is not, if its server had SO_REUSEADDR, which cannot be seen; --probe tells",
-                causes::headline(first)
+                ": {}; it is not if the server had SO_REUSEADDR, which cannot be seen{}",
+                causes::headline(first),
+                if can_be_probed { "; --probe tells" } else { "" }
             )
         }
         (Outcome::Unknown, None) => match answer.assumptions.first() {

@@ -1,18 +1,15 @@
 //! The answers as one document.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use super::case::{Case, Overview, source};
 use super::{PortContext, Probe, WhyReport, around, causes, fixes, words};
-use crate::analyze::why::{Answer, Blocker, Cause, Operation, Outcome};
-use crate::model::{Owner, PortClass, Refusal};
+use crate::analyze::why::{Answer, Operation, Outcome};
+use crate::model::{InetRow, Owner, PortClass, Refusal};
 use crate::render::address::push_addr;
 use crate::render::ephemeral::push_pool_json;
 use crate::render::escape::push_json;
 use crate::render::json::{JsonFields, push_optional, push_optional_number, row};
-
-/// Blockers of one cause in an answer; all are counted.
-const MOST_BLOCKERS: usize = 100;
 
 /// Appends the document.
 pub fn json(out: &mut Vec<u8>, report: &WhyReport<'_>) {
@@ -42,13 +39,14 @@ fn push_answer(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer, probe
     push_texts(out, "assumptions", assumptions);
     out.extend_from_slice(b",\n\"blockers\":[");
     let overview = Overview::new(report, answer);
-    for (index, blocker) in shown(&answer.blockers).enumerate() {
+    for (index, blocker) in report.shown(&answer.blockers).enumerate() {
         if index > 0 {
             out.extend_from_slice(b",\n");
         }
         push_blocker(out, report, &Case::one(report, answer, blocker, overview));
     }
     out.extend(format!("],\"blockers_total\":{}", answer.blockers.len()).bytes());
+    push_processes(out, report, answer);
     let reusing = answer.with_reuse_address.and_then(|outcome| match outcome {
         Outcome::Free | Outcome::Blocked => Some(outcome.name()),
         Outcome::Unknown => None,
@@ -106,16 +104,6 @@ fn push_addr_or_null(out: &mut Vec<u8>, name: &str, addr: Option<std::net::IpAdd
     }
 }
 
-/// The first of each cause, in their order.
-fn shown(blockers: &[Blocker]) -> impl Iterator<Item = &Blocker> {
-    let mut counts: BTreeMap<Cause, usize> = BTreeMap::new();
-    blockers.iter().filter(move |blocker| {
-        let count = counts.entry(blocker.cause).or_default();
-        *count += 1;
-        *count <= MOST_BLOCKERS
-    })
-}
-
 fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
     let [blocker] = case.blockers[..] else {
         return;
@@ -126,16 +114,6 @@ fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
         None => out.extend_from_slice(b"null"),
         Some(socket) => row(out, socket, report.fields()),
     }
-    out.extend_from_slice(b",\"processes\":[");
-    if let Some(index) = blocker.socket {
-        for (position, owner) in report.owners(index).into_iter().enumerate() {
-            if position > 0 {
-                out.push(b',');
-            }
-            push_process(out, report, index, owner);
-        }
-    }
-    out.push(b']');
     out.extend_from_slice(b",\"pool\":");
     match case.pool().zip(case.pool_notes()) {
         Some((pool, notes)) => push_pool_json(out, pool, notes, report.entrance.as_ref()),
@@ -153,6 +131,23 @@ fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
+}
+
+/// Every process that has something in the way, once.
+fn push_processes(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer) {
+    out.extend_from_slice(b",\n\"processes\":[");
+    let mut told = HashSet::new();
+    for index in answer.blockers.iter().filter_map(|one| one.socket) {
+        for owner in report.owners(index) {
+            if told.insert(owner.holder.pid) {
+                if told.len() > 1 {
+                    out.push(b',');
+                }
+                push_process(out, report, index, owner);
+            }
+        }
+    }
+    out.push(b']');
 }
 
 fn push_process(out: &mut Vec<u8>, report: &WhyReport<'_>, index: usize, owner: Owner<'_>) {
@@ -222,17 +217,22 @@ fn push_port(out: &mut Vec<u8>, report: &WhyReport<'_>) {
         }
     }
     out.extend_from_slice(b",\"listeners\":[");
-    let listeners = report
-        .sockets
-        .iter()
-        .filter(|one| is_own && one.socket.is_listening() && one.ends.local.port == number);
-    for (index, listener) in listeners.enumerate() {
-        if index > 0 {
+    let listens = |(_, one): &(usize, &InetRow<'_>)| {
+        is_own && one.socket.is_listening() && one.ends.local.port == number
+    };
+    let sockets = report.sockets.iter().enumerate();
+    let listeners: Vec<usize> = sockets.filter(listens).map(|(index, _)| index).collect();
+    let shown = report.shown_sockets(&listeners).into_iter();
+    for (position, listener) in shown
+        .flat_map(|index| report.sockets.get(index))
+        .enumerate()
+    {
+        if position > 0 {
             out.push(b',');
         }
         row(out, listener, report.fields());
     }
-    out.extend_from_slice(b"]}");
+    out.extend(format!("],\"listeners_total\":{}}}", listeners.len()).bytes());
 }
 
 fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {

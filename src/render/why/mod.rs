@@ -5,6 +5,7 @@
 
 mod again;
 mod around;
+mod bounds;
 mod case;
 mod causes;
 mod conditions;

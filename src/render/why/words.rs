@@ -33,7 +33,7 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             socket(index)
         ),
         Assumption::ReuseAddressUnread => "whether what the server left has SO_REUSEADDR, as that \
-             of most servers has, could not be read, and with it bind succeeds; --probe tells"
+             of most servers has, could not be read, and with it bind succeeds"
             .to_owned(),
         Assumption::NoReusePort { socket: index } => format!(
             "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
@@ -63,9 +63,9 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::PortsWithinBounds => "how many ephemeral ports are free is known within \
              bounds only, and they do not tell whether one is; for TCP --probe tells"
             .to_owned(),
-        Assumption::PortsShared => "every ephemeral port has a connection elsewhere; these were \
-             taken not to have bound their ports before they connected, so that others may share \
-             them; --probe tells exactly"
+        Assumption::PortsOfOthers => "every ephemeral port has a socket; those of connections \
+             elsewhere and in TIME-WAIT can be drawn again, unless they were bound before they \
+             were connected, which no socket tells; --probe tells"
             .to_owned(),
         Assumption::SocketsUnseen => "not all sockets could be read, and one that was not seen \
              may be in the way"

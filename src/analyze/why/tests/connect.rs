@@ -74,8 +74,8 @@ fn a_full_tuple_is_exhausted() {
     let pool = answer.blockers[0].pool.as_ref().unwrap();
     assert_eq!((pool.key.kind, pool.free_max), (PoolKind::TcpConnect, 0));
     // Others may have them, unless they were bound first, which no row tells.
-    let answer = check("127.0.0.1:0 > 127.0.0.1:9001", &given, "free assumed");
-    assert_eq!(answer.assumptions, [Assumption::PortsShared]);
+    let answer = check("127.0.0.1:0 > 127.0.0.1:9001", &given, "unknown assumed");
+    assert_eq!(answer.assumptions, [Assumption::PortsOfOthers]);
     assert_eq!(answer.notes, [Note::BindPoolEmpty]);
     let half = Given {
         counted: &full[..10],

@@ -76,7 +76,7 @@ fn what_was_foretold_gives_way() {
         &[],
         heard(Err(Refusal::Other(5)), None),
         false,
-        "blocked unseen",
+        "errno 5 unseen",
     );
-    assert_eq!(nameless.errno, None);
+    assert_eq!(nameless.errno, Some(Refusal::Other(5)));
 }

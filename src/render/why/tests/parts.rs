@@ -25,7 +25,7 @@ fn the_document_has_every_key_of_the_contract() {
     assert_eq!(blocker["cause"], "dual-stack-listener");
     assert_eq!(blocker["socket"]["owners"][1]["pid"], 813);
     assert!(blocker["frees_in_ms"].is_null());
-    let process = &blocker["processes"][0];
+    let process = &document["answers"][0]["processes"][0];
     assert_eq!(process["parent"]["comm"], "systemd");
     assert_eq!(process["cmdline"][3], "/usr/sbin/nginx");
     let explanation = blocker["explanation"].as_str().unwrap();

@@ -16,7 +16,7 @@ use nix::sys::socket::sockopt::{ReuseAddr, ReusePort};
 use nix::sys::socket::{SockType, setsockopt};
 use portstat::collect::{Batch, Flow, Method, Receiver, Request, collect, destroy};
 use portstat::kernel::Host;
-use portstat::model::{DetailSet, Fate, Protocol, Refusal, Socket, StateSet};
+use portstat::model::{DetailSet, Fate, Obstacle, Protocol, Socket, StateSet};
 use serde_json::Value;
 use support::holder::without_rights;
 use support::namespace::{in_namespace, is_forbidden, skip};
@@ -739,7 +739,7 @@ fn what_is_bound_alike_cannot_be_told_apart_by_the_kernel() {
         };
         let _two = [bind(), bind()];
         let fates = destroy(&Host::Live, &collected(Protocol::Udp));
-        let hidden = Fate::Refused(Refusal::Hidden);
+        let hidden = Fate::Refused(Obstacle::Hidden);
         assert!(
             fates.contains(&Fate::Destroyed) && fates.contains(&hidden),
             "{fates:?}"

@@ -16,7 +16,9 @@ use clap::{Arg, CommandFactory as _};
 use names::NamesThat;
 use portstat::analyze::why::Cause;
 use portstat::cli::{Args, Environment, Plan};
-use portstat::model::{Destruction, Fate, Gap, HiddenCause, Protocol, Refusal, Row, State};
+use portstat::model::{
+    Destruction, Fate, Gap, HiddenCause, Obstacle, Protocol, Refusal, Row, State,
+};
 use portstat::render::{Column, JsonFields, json_row};
 use portstat::wire::inet_diag;
 use serde_json::Value;
@@ -366,12 +368,12 @@ fn the_manual_tells_what_may_become_of_a_socket_to_be_destroyed() {
     assert_same("keys", &section.marked("Va"), &keys.into());
     let fates = [
         Fate::Gone,
-        Fate::Refused(Refusal::Errno(libc::EPERM)),
-        Fate::Refused(Refusal::Errno(libc::EOPNOTSUPP)),
-        Fate::Refused(Refusal::Errno(libc::EINVAL)),
-        Fate::Refused(Refusal::Hidden),
-        Fate::Refused(Refusal::NoCookie),
-        Fate::Refused(Refusal::NoNamespace),
+        Fate::Refused(Obstacle::Kernel(Refusal::NotPermitted)),
+        Fate::Refused(Obstacle::Kernel(Refusal::NotSupported)),
+        Fate::Refused(Obstacle::Kernel(Refusal::Invalid)),
+        Fate::Refused(Obstacle::Hidden),
+        Fate::Refused(Obstacle::NoCookie),
+        Fate::Refused(Obstacle::NoNamespace),
     ];
     let told = section.items().marked("It");
     let told = told.into_iter().filter(|word| word != "Fl").collect();

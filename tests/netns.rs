@@ -126,7 +126,7 @@ fn without_rights_it_says_what_it_missed() {
         assert!(
             listed
                 .stderr
-                .contains("may not be entered (needs CAP_SYS_ADMIN)"),
+                .contains("may not be entered (needs CAP_SYS_PTRACE and CAP_SYS_ADMIN)"),
             "{}",
             listed.stderr
         );
@@ -141,7 +141,7 @@ fn without_rights_it_says_what_it_missed() {
         let gaps = document["collection"]["gaps"].as_array().unwrap();
         let gap = gaps.iter().find(|gap| gap["what"] == "namespaces").unwrap();
         assert!(gap["count"].as_u64().unwrap() >= 3, "{gap}");
-        assert_eq!(gap["remedy"], "run with CAP_SYS_ADMIN");
+        assert_eq!(gap["remedy"], "run with CAP_SYS_PTRACE and CAP_SYS_ADMIN");
     });
 }
 
@@ -197,8 +197,14 @@ fn what_may_not_be_entered_is_read_from_outside_or_refused() {
         );
         let refusal = "portstat: cannot enter netns /run/netns/blue: permission denied (needs \
                        CAP_SYS_ADMIN)\n";
+        // That file may be opened.
         let refused = run_without_rights(&["-N", "blue", "-tln"]).exited(4);
         assert_eq!(refused.stderr, refusal);
+        // That of a process with more rights may not.
+        let path = rooms[0].path();
+        let beside = format!("cannot enter netns {path}: permission denied (needs CAP_SYS_PTRACE");
+        let listed = run_without_rights(&["-N", &path, "-tln"]).exited(0);
+        assert!(listed.stderr.contains(&beside), "{}", listed.stderr);
         // A range that cannot be read is no verdict, and least of all that of another namespace.
         let ephemeral = run_without_rights(&["-N", &pid, "ephemeral"]).exited(3);
         assert!(ephemeral.stderr.contains("no ephemeral port range"));

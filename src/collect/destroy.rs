@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
-use crate::kernel::{Exchange, Host};
-use crate::model::{DetailSet, Fate, Gap, Protocol, Refusal, Socket, State, StateSet, Table};
+use crate::kernel::{Exchange, Host, refusal};
+use crate::model::{
+    DetailSet, Fate, Gap, Obstacle, Protocol, Refusal, Socket, State, StateSet, Table,
+};
 use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
 
 /// Of sockets that are bound alike the kernel chooses one by the hash of the peer. With so many
@@ -22,7 +24,7 @@ pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
     for (index, socket) in sockets.iter().enumerate() {
         places.entry(socket.netns).or_default().push(index);
     }
-    let mut fates = vec![Fate::Refused(Refusal::NoNamespace); sockets.len()];
+    let mut fates = vec![Fate::Refused(Obstacle::NoNamespace); sockets.len()];
     for (netns, indices) in places {
         let there: Vec<Socket> = indices.iter().map(|&index| sockets[index]).collect();
         let came = everywhere.at(netns, |host| destroy_here(host, &there));
@@ -36,16 +38,16 @@ pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
 /// Destroys sockets of the network namespace that this thread is in.
 fn destroy_here(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
     if !host.is_here() {
-        return vec![Fate::Refused(Refusal::NoNamespace); sockets.len()];
+        return vec![Fate::Refused(Obstacle::NoNamespace); sockets.len()];
     }
     let fate = |socket: &Socket| match destroy_request(socket, 0, 0) {
         Some(_) => Fate::Gone,
-        None => Fate::Refused(Refusal::NoCookie),
+        None => Fate::Refused(Obstacle::NoCookie),
     };
     let mut work = Work {
         exchange: match Exchange::open() {
             Ok(exchange) => exchange,
-            Err(error) => return vec![Fate::Refused(refusal(&error)); sockets.len()],
+            Err(error) => return vec![Fate::Refused(obstacle(&error)); sockets.len()],
         },
         sockets: sockets.to_vec(),
         fates: sockets.iter().map(fate).collect(),
@@ -72,7 +74,7 @@ impl Work {
         for part in indices.chunks(Exchange::MOST_REQUESTS) {
             // What is never answered counts as refused.
             for &index in part {
-                self.fates[index] = Fate::Refused(Refusal::Errno(libc::ENOBUFS));
+                self.fates[index] = Fate::Refused(Obstacle::Kernel(refusal(libc::ENOBUFS)));
             }
             let request = |&index: &usize| {
                 let sequence = u32::try_from(index).ok()?;
@@ -89,14 +91,16 @@ impl Work {
                     *fate = match answer.kind {
                         AnswerKind::Done => Fate::Destroyed,
                         AnswerKind::Refused(libc::ENOENT) => Fate::Gone,
-                        AnswerKind::Refused(errno) => Fate::Refused(Refusal::Errno(errno)),
+                        AnswerKind::Refused(errno) => {
+                            Fate::Refused(Obstacle::Kernel(refusal(errno)))
+                        }
                         AnswerKind::Found(_) => continue,
                     };
                 }
             });
             if let Err(error) = sent {
                 for &index in part {
-                    self.fates[index] = Fate::Refused(refusal(&error));
+                    self.fates[index] = Fate::Refused(obstacle(&error));
                 }
             }
         }
@@ -114,7 +118,7 @@ impl Work {
             });
             let spared = match asked {
                 Ok(()) => spared(&socket, found),
-                Err(error) => Some(Fate::Refused(refusal(&error))),
+                Err(error) => Some(Fate::Refused(obstacle(&error))),
             };
             match spared {
                 Some(fate) => self.fates[index] = fate,
@@ -146,7 +150,7 @@ impl Work {
             }
             // Nothing is tried twice in vain: only where one went may another be found.
             for fate in &mut self.fates {
-                if *fate == Fate::Refused(Refusal::Hidden) {
+                if *fate == Fate::Refused(Obstacle::Hidden) {
                     *fate = Fate::Gone;
                 }
             }
@@ -174,7 +178,7 @@ impl Work {
         }
         let found = self.fates[index] != Fate::Gone;
         if !found {
-            self.fates[index] = Fate::Refused(Refusal::Hidden);
+            self.fates[index] = Fate::Refused(Obstacle::Hidden);
         }
         found
     }
@@ -212,7 +216,7 @@ impl Work {
         if is_blind {
             // That one is gone is said of what is known to be.
             for &index in indices.iter().filter(|index| !seen.contains(index)) {
-                self.fates[index] = Fate::Refused(Refusal::Errno(libc::ENOENT));
+                self.fates[index] = Fate::Refused(Obstacle::Kernel(Refusal::NotFound));
             }
         }
         let is_same = |&(index, now): &(usize, Socket)| is_same(&self.sockets[index], &now);
@@ -234,7 +238,7 @@ fn spared(socket: &Socket, found: Option<AnswerKind>) -> Option<Fate> {
     match found {
         Some(AnswerKind::Found(cookie)) if cookie == socket.cookie => None,
         Some(AnswerKind::Refused(errno)) if errno != libc::ENOENT => {
-            Some(Fate::Refused(Refusal::Errno(errno)))
+            Some(Fate::Refused(Obstacle::Kernel(refusal(errno))))
         }
         // Another one, or none.
         _ => Some(Fate::Gone),
@@ -265,8 +269,8 @@ impl Receiver for Look {
     }
 }
 
-fn refusal(error: &io::Error) -> Refusal {
-    Refusal::Errno(error.raw_os_error().unwrap_or(libc::EIO))
+fn obstacle(error: &io::Error) -> Obstacle {
+    Obstacle::Kernel(refusal(error.raw_os_error().unwrap_or(libc::EIO)))
 }
 
 #[cfg(test)]
@@ -294,7 +298,7 @@ mod tests {
             assert_eq!(spared(&socket, other), Some(Fate::Gone), "{other:?}");
         }
         let refused = Some(AnswerKind::Refused(libc::EINVAL));
-        let expected = Fate::Refused(Refusal::Errno(libc::EINVAL));
+        let expected = Fate::Refused(Obstacle::Kernel(Refusal::Invalid));
         assert_eq!(spared(&socket, refused), Some(expected));
     }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver as Queue, SyncSender, sync_channel};
 use super::namespaces::namespace;
 use super::{Batch, CollectError, Flow, Receiver, Report, Request, collect_here};
 use crate::kernel::{Everywhere, Host};
-use crate::model::{Gap, UnseenNamespaces};
+use crate::model::{EntryRights, Gap, UnseenNamespaces};
 
 /// Messages of a namespace that wait to be taken.
 const MOST_WAITING: usize = 4;
@@ -24,8 +24,8 @@ enum Message {
     TakeBack(SyncSender<bool>),
     Done {
         outcome: Result<Report, CollectError>,
-        /// Whether it was only seen from outside.
-        is_beside: bool,
+        /// What it takes to enter it, where it was only seen from outside.
+        beside: Option<EntryRights>,
     },
     /// Nobody came there.
     Unvisited(io::Error),
@@ -53,7 +53,10 @@ pub(super) fn collect_everywhere(
         let message = match host {
             Ok(host) => Message::Done {
                 outcome: collect_here(&host, request, &mut Relay { to: &to, netns }),
-                is_beside: !host.is_here(),
+                beside: match &host {
+                    Host::Beside(beside) => Some(beside.lacks()),
+                    _ => None,
+                },
             },
             Err(error) => Message::Unvisited(error),
         };
@@ -119,8 +122,8 @@ fn take_all(
                     // Whoever asked waits for it.
                     let _ = answer.send(is_taken_back);
                 }
-                Message::Done { outcome, is_beside } => match outcome {
-                    Ok(report) => told.add(everywhere, number, report, is_beside),
+                Message::Done { outcome, beside } => match outcome {
+                    Ok(report) => told.add(everywhere, number, report, beside),
                     Err(error) => told.miss(error.to_string()),
                 },
                 // With its last process a namespace ends.
@@ -137,6 +140,7 @@ fn take_all(
 struct Told {
     report: Report,
     beside: u64,
+    lacks: EntryRights,
     lost_bound: bool,
     unread: u64,
     /// Why, of the first of them.
@@ -144,16 +148,23 @@ struct Told {
 }
 
 impl Told {
-    fn add(&mut self, everywhere: &Everywhere, number: usize, report: Report, is_beside: bool) {
+    fn add(
+        &mut self,
+        everywhere: &Everywhere,
+        number: usize,
+        report: Report,
+        beside: Option<EntryRights>,
+    ) {
         for source in report.sources {
             if !self.report.sources.contains(&source) {
                 self.report.sources.push(source);
             }
         }
-        self.beside += u64::from(is_beside);
+        self.lacks = self.lacks.max(beside.unwrap_or_default());
+        self.beside += u64::from(beside.is_some());
         for gap in report.gaps {
             match (gap, everywhere.spaces().get(number)) {
-                (Gap::Fallback { bound, .. }, _) if is_beside => self.lost_bound |= bound,
+                (Gap::Fallback { bound, .. }, _) if beside.is_some() => self.lost_bound |= bound,
                 (gap, Some(space)) => self.report.gaps.push(Gap::Within {
                     namespace: String::from_utf8_lossy(&namespace(space).label()).into_owned(),
                     gap: Box::new(gap),
@@ -176,10 +187,10 @@ impl Told {
             return Err(CollectError::Nothing { reasons });
         }
         let gap = |count: u64, why| (count > 0).then_some(Gap::Namespaces { count, why });
-        let bound = self.lost_bound;
+        let (bound, lacks) = (self.lost_bound, self.lacks);
         self.report.gaps.extend(
             [
-                gap(self.beside, UnseenNamespaces::Beside { bound }),
+                gap(self.beside, UnseenNamespaces::Beside { bound, lacks }),
                 gap(self.unread, UnseenNamespaces::Unread(self.reason)),
                 gap(everywhere.hidden_processes, UnseenNamespaces::OfProcesses),
             ]

@@ -33,6 +33,7 @@ pub fn namespaces(host: &Host) -> Vec<Namespace> {
                 name: host.netns_name(),
                 container: pid.and_then(container),
                 pid,
+                entrance: None,
             }]
         }
     }
@@ -58,6 +59,7 @@ pub(super) fn namespace(space: &Space) -> Namespace {
         name: space.name.clone(),
         container: space.process().and_then(container),
         pid: space.process(),
+        entrance: space.entrance(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::collect::{CollectError, Method, find_everywhere, namespaces};
 use crate::filter::FilterError;
 use crate::join::Services;
 use crate::kernel::{HolderMethod, Host, HostError, NetnsError};
-use crate::model::{Gap, PortSet};
+use crate::model::{Entrance, Gap, PortSet};
 use crate::render::escape::{message, terminal};
 use crate::render::{Document, verdict_warning};
 use crate::wire::{services, sysctl};
@@ -141,6 +141,9 @@ pub(super) struct Context {
     pub(super) holder_method: HolderMethod,
     /// Whether somebody asked about network namespaces, so that rows tell theirs.
     pub(super) tells_netns: bool,
+    /// How commands get to the network namespace that is looked at; `None` where whoever runs this
+    /// is there.
+    pub(super) entrance: Option<Entrance>,
     warned: Warned,
 }
 
@@ -191,6 +194,7 @@ impl Context {
     /// A run on this host.
     pub(super) fn new(host: Host, method: Method, holder_method: HolderMethod) -> Context {
         Context {
+            entrance: host.recorded_entrance().cloned(),
             host,
             method,
             holder_method,

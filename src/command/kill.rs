@@ -9,7 +9,7 @@ use super::request::{query, request};
 use crate::cli::{Consent, Format, KillError, KillPlan, UsageError};
 use crate::collect::{destroy, namespaces};
 use crate::kernel::terminal;
-use crate::model::{Fate, Gap, Refusal, Socket};
+use crate::model::{Fate, Gap, Obstacle, Socket};
 use crate::render::{count_of_sockets, socket_words};
 
 /// So many refusals for the same reason are told one by one.
@@ -102,7 +102,7 @@ fn finish(
             }
         };
     }
-    tell_refusals(context, sockets, fates);
+    tell_refused(context, sockets, fates);
     if !quiet {
         write_warning(&summary(fates));
     }
@@ -113,14 +113,14 @@ fn finish(
 }
 
 /// Tells each socket that was not destroyed, and of many with the same error how many more.
-fn tell_refusals(context: &Context, sockets: &[Socket], fates: &[Fate]) {
-    let mut counts: HashMap<Refusal, usize> = HashMap::new();
+fn tell_refused(context: &Context, sockets: &[Socket], fates: &[Fate]) {
+    let mut counts: HashMap<Obstacle, usize> = HashMap::new();
     let mut labels = None;
     for (socket, fate) in sockets.iter().zip(fates) {
-        let Fate::Refused(refusal) = *fate else {
+        let Fate::Refused(obstacle) = *fate else {
             continue;
         };
-        let count = counts.entry(refusal).or_default();
+        let count = counts.entry(obstacle).or_default();
         *count += 1;
         if *count > MOST_TOLD {
             continue;
@@ -139,15 +139,15 @@ fn tell_refusals(context: &Context, sockets: &[Socket], fates: &[Fate]) {
             "{}{}: {}",
             socket_words(socket, interface.as_deref()),
             place.unwrap_or_default(),
-            refusal.words()
+            obstacle.words()
         ));
     }
-    let mut beyond: Vec<(Refusal, usize)> = counts.into_iter().collect();
+    let mut beyond: Vec<(Obstacle, usize)> = counts.into_iter().collect();
     beyond.retain(|(_, count)| *count > MOST_TOLD);
-    beyond.sort_by_key(|(refusal, _)| refusal.words());
-    for (refusal, count) in beyond {
+    beyond.sort_by_key(|(obstacle, _)| obstacle.words());
+    for (obstacle, count) in beyond {
         let more = count_of_sockets(count - MOST_TOLD, "more ");
-        write_warning(&format!("{more}: {}", refusal.words()));
+        write_warning(&format!("{more}: {}", obstacle.words()));
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_summary_tells_what_had_gone() {
-        let refused = Fate::Refused(Refusal::Hidden);
+        let refused = Fate::Refused(Obstacle::Hidden);
         let all = [Fate::Destroyed, Fate::Gone, refused, Fate::Destroyed];
         assert_eq!(
             summary(&all),

@@ -12,7 +12,7 @@ use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::collect::{Method, lists_bound_sockets};
 use crate::kernel::{Host, Meta, Patience, Recorder};
-use crate::model::{HiddenCause, Table};
+use crate::model::{Entrance, HiddenCause, Table};
 use crate::render::escape::terminal;
 use crate::wire::passwd;
 use crate::wire::redact::Redactor;
@@ -70,7 +70,7 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
         warnings,
         ..
     } = recording;
-    let meta = meta(&context.host, redactor, taken_at, hidden, left_out);
+    let meta = meta(context, redactor, taken_at, hidden, left_out);
     recorder
         .write("meta.json", meta.to_json().as_bytes())
         .map_err(failed)?;
@@ -90,12 +90,13 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
 }
 
 fn meta(
-    host: &Host,
+    context: &Context,
     mut redactor: Option<Redactor>,
     taken_at: Option<std::time::SystemTime>,
     hidden: Option<HiddenCause>,
     left_out: Vec<String>,
 ) -> Meta {
+    let host = &context.host;
     let interfaces = host
         .interface_names()
         .into_iter()
@@ -113,6 +114,13 @@ fn meta(
         kernel: host.kernel_release(),
         taken_at,
         netns: host.netns(),
+        entrance: context.entrance.clone().map(|entrance| match entrance {
+            Entrance::Name(name) => Entrance::Name(replaced("netns", name)),
+            Entrance::Path(path) => {
+                let path = path.to_string_lossy().into_owned();
+                Entrance::Path(replaced("netns", path).into())
+            }
+        }),
         interfaces,
         cgroups: host
             .cgroup_paths()

@@ -5,6 +5,7 @@ use super::{completions, ephemeral, events, kill, list, overview, record, summar
 use crate::cli::{Job, Netns, Plan};
 use crate::collect::find_everywhere;
 use crate::kernel::{Host, NetnsTarget};
+use crate::model::Entrance;
 
 /// Does what was planned.
 pub fn run(plan: Plan) -> Result<Finish, Error> {
@@ -12,7 +13,7 @@ pub fn run(plan: Plan) -> Result<Finish, Error> {
         (Netns::At(name), None) => {
             let target = match NetnsTarget::find(name) {
                 Ok(target) => target,
-                Err(error) => return run_on(&plan, Err(error.into())),
+                Err(error) => return run_on(&plan, Err(error.into()), None),
             };
             if let Some(pid) = target.not_process {
                 write_warning(&format!(
@@ -20,25 +21,34 @@ pub fn run(plan: Plan) -> Result<Finish, Error> {
                      /proc/{pid}/ns/net"
                 ));
             }
-            let ran = target.run(|host| run_on(&plan, Ok(host)));
-            ran.unwrap_or_else(|error| run_on(&plan, Err(error.into())))
+            // Of the thread that goes there it would be no other.
+            let entrance = target.entrance();
+            let ran = target.run(|host| run_on(&plan, Ok(host), entrance));
+            ran.unwrap_or_else(|error| run_on(&plan, Err(error.into()), None))
         }
-        (_, Some(path)) => run_on(&plan, Host::recorded(path).map_err(Error::from)),
+        (_, Some(path)) => run_on(&plan, Host::recorded(path).map_err(Error::from), None),
         (Netns::All, None) => {
             let everywhere = find_everywhere();
             run_on(
                 &plan,
                 everywhere.map_err(|gap| Error::Nothing(gap.to_string())),
+                None,
             )
         }
-        (_, None) => run_on(&plan, Ok(Host::Live)),
+        (_, None) => run_on(&plan, Ok(Host::Live), None),
     }
 }
 
-/// Does it with this host, or tells why there is none.
-fn run_on(plan: &Plan, host: Result<Host, Error>) -> Result<Finish, Error> {
+/// Does it with this host, to whose network namespace commands get by the entrance, or tells why
+/// there is none.
+fn run_on(
+    plan: &Plan,
+    host: Result<Host, Error>,
+    entrance: Option<Entrance>,
+) -> Result<Finish, Error> {
     let context = host.map(|host| {
         let mut context = Context::new(host, plan.method, plan.holder_method);
+        context.entrance = entrance.or(context.entrance);
         context.tells_netns = plan.netns != Netns::Unsaid;
         context
     });

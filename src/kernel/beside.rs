@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::netns::NamespaceTables;
+use crate::model::EntryRights;
 
 /// A network namespace seen from outside.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Beside {
     name: Option<String>,
     /// Why it may not be entered.
     refusal: String,
+    lacks: EntryRights,
 }
 
 impl Beside {
@@ -24,12 +26,14 @@ impl Beside {
         inode: Option<u64>,
         name: Option<String>,
         refusal: String,
+        lacks: EntryRights,
     ) -> Beside {
         Beside {
             tables,
             inode,
             name,
             refusal,
+            lacks,
         }
     }
 
@@ -51,6 +55,11 @@ impl Beside {
     /// Whether these are tables of the same namespace.
     pub(super) fn is_of(&self, tables: &NamespaceTables) -> bool {
         self.tables.is_same(tables)
+    }
+
+    /// What it takes to enter it.
+    pub const fn lacks(&self) -> EntryRights {
+        self.lacks
     }
 
     pub(super) const fn inode(&self) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -15,6 +15,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::beside::Beside;
 use super::host::Host;
 use super::netns::{FIRST, NAMED, NamespaceTables, reachable_namespaces};
+use crate::model::{Entrance, EntryRights};
 
 /// As much as the first thread of a process has: a whole command runs on it.
 const STACK_LEN: usize = 8 << 20;
@@ -29,18 +30,20 @@ pub enum NetnsError {
     #[error("{0} is no network namespace")]
     Other(String),
     /// It may not be entered, and shows nothing of itself, or could not be.
-    #[error("cannot enter netns {place}: {}", words(.error))]
+    #[error("cannot enter netns {place}: {}", words(.error, *.lacks))]
     Refused {
         /// Its file.
         place: String,
         /// Why not.
         error: io::Error,
+        /// What it takes, where it is a matter of rights.
+        lacks: EntryRights,
     },
 }
 
-fn words(error: &io::Error) -> String {
+fn words(error: &io::Error, lacks: EntryRights) -> String {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "permission denied (needs CAP_SYS_ADMIN)".to_owned(),
+        io::ErrorKind::PermissionDenied => format!("permission denied (needs {})", lacks.name()),
         io::ErrorKind::NotFound => "not there".to_owned(),
         _ => error.to_string(),
     }
@@ -104,14 +107,31 @@ impl NetnsTarget {
         self.pid
     }
 
+    /// How commands get there; `None` where this thread is there already.
+    pub fn entrance(&self) -> Option<Entrance> {
+        let told = fs::metadata(&self.path).ok();
+        let identity = told.map(|told| (told.dev(), told.ino()));
+        if identity.is_some() && identity == own_identity() {
+            return None;
+        }
+        Some(match &self.name {
+            Some(name) => Entrance::Name(name.clone()),
+            // Whoever takes it may do so from another folder.
+            None => {
+                Entrance::Path(path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()))
+            }
+        })
+    }
+
     /// Runs something with it: in it, on a thread that enters it, or beside it where that is not
     /// permitted and a process in it shows its tables. To enter takes CAP_SYS_ADMIN.
     pub fn run<T: Send>(&self, run: impl FnOnce(Host) -> T + Send) -> Result<T, NetnsError> {
         let namespace = match open(&self.path) {
             Ok(namespace) => namespace,
-            Err(error) => return self.beside(None, error).map(run),
+            Err(error) => return self.beside(None, error, self.opening_rights()).map(run),
         };
-        let told = namespace.metadata().map_err(|error| self.refused(error))?;
+        let refused = |error| refusal(&self.path, error, EntryRights::Enter);
+        let told = namespace.metadata().map_err(refused)?;
         let identity = (told.dev(), told.ino());
         if own_identity().is_some_and(|own| own == identity) {
             return Ok(run(Host::Live));
@@ -119,12 +139,15 @@ impl NetnsTarget {
         thread::scope(|scope| {
             let entered = || match enter(&namespace) {
                 Ok(()) => Ok(run(Host::Live)),
-                Err(error) => self.beside(Some(identity.1), error).map(run),
+                Err(error) => {
+                    let inode = Some(identity.1);
+                    self.beside(inode, error, EntryRights::Enter).map(run)
+                }
             };
             let thread = thread::Builder::new()
                 .stack_size(STACK_LEN)
                 .spawn_scoped(scope, entered)
-                .map_err(|error| self.refused(error))?;
+                .map_err(refused)?;
             match thread.join() {
                 Ok(ran) => ran,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -132,15 +155,28 @@ impl NetnsTarget {
         })
     }
 
+    /// What it takes to enter it from the start.
+    pub(super) const fn opening_rights(&self) -> EntryRights {
+        match self.pid {
+            Some(_) => EntryRights::OpenAndEnter,
+            None => EntryRights::ReadAndEnter,
+        }
+    }
+
     /// What is to be seen of it from here.
-    fn beside(&self, inode: Option<u64>, error: io::Error) -> Result<Host, NetnsError> {
+    fn beside(
+        &self,
+        inode: Option<u64>,
+        error: io::Error,
+        lacks: EntryRights,
+    ) -> Result<Host, NetnsError> {
         let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
         let tables = match self.pid {
             _ if !is_refused => None,
             Some(pid) => NamespaceTables::of(pid).ok(),
             None => tables_of(inode),
         };
-        let error = self.refused(error);
+        let error = refusal(&self.path, error, lacks);
         let Some(tables) = tables.filter(|tables| tables.open("tcp").is_ok()) else {
             return Err(error);
         };
@@ -149,22 +185,22 @@ impl NetnsTarget {
         let name = name.or_else(|| is_first().then(|| FIRST.to_owned()));
         let refusal = error.to_string();
         Ok(Host::Beside(Box::new(Beside::new(
-            tables, inode, name, refusal,
+            tables, inode, name, refusal, lacks,
         ))))
-    }
-
-    fn refused(&self, error: io::Error) -> NetnsError {
-        refusal(&self.path, error)
     }
 }
 
 /// Why the namespace of a file could not be entered.
-pub(super) fn refusal(path: &Path, error: io::Error) -> NetnsError {
+pub(super) fn refusal(path: &Path, error: io::Error, lacks: EntryRights) -> NetnsError {
     let place = path.to_string_lossy().into_owned();
     match error.raw_os_error() {
         // setns says so of what is none.
         Some(libc::EINVAL) => NetnsError::Other(place),
-        _ => NetnsError::Refused { place, error },
+        _ => NetnsError::Refused {
+            place,
+            error,
+            lacks,
+        },
     }
 }
 

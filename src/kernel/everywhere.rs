@@ -13,7 +13,8 @@ use super::beside::Beside;
 use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
 use super::mounts;
-use super::netns::{NamespaceTables, NetworkNamespace, names, reachable_namespaces};
+use super::netns::{FIRST, NamespaceTables, NetworkNamespace, names, reachable_namespaces};
+use crate::model::{Entrance, EntryRights};
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -173,43 +174,62 @@ impl Space {
         }
     }
 
-    /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
-    fn visit(&self) -> io::Result<Host> {
-        let path = match &self.way {
+    /// How commands get there; `None` where this process is there already.
+    pub fn entrance(&self) -> Option<Entrance> {
+        let own = own_identity().map(|(_, inode)| inode);
+        match (&self.way, &self.name) {
+            (Way::Process(namespace), _) if namespace.is_own => None,
+            (Way::Mount(_), _) if own.is_some() && own == self.inode => None,
+            // That is no name of `ip netns`, and one that is cannot be told from it.
+            (_, Some(name)) if name != FIRST => Some(Entrance::Name(name.clone())),
+            (..) => Some(Entrance::Path(self.path())),
+        }
+    }
+
+    /// A file that it has.
+    fn path(&self) -> PathBuf {
+        match &self.way {
             Way::Process(namespace) => format!("/proc/{}/ns/net", namespace.pid).into(),
             Way::Mount(path) => path.clone(),
-        };
+        }
+    }
+
+    /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
+    fn visit(&self) -> io::Result<Host> {
+        let path = self.path();
         let entered = self.move_into(&path);
         match (entered, &self.way) {
             (Ok(()), _) => {
                 self.settings.get_or_init(read_settings);
                 Ok(Host::Live)
             }
-            (Err(error), Way::Process(namespace))
+            (Err((error, lacks)), Way::Process(namespace))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Ok(Host::Beside(Box::new(Beside::new(
                     namespace.tables()?,
                     self.inode,
                     self.name.clone(),
-                    refusal(&path, error).to_string(),
+                    refusal(&path, error, lacks).to_string(),
+                    lacks,
                 ))))
             }
-            (Err(error), _) => Err(error),
+            (Err((error, _)), _) => Err(error),
         }
     }
 
-    fn move_into(&self, path: &Path) -> io::Result<()> {
+    fn move_into(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
         // It takes no rights to stay where one is.
         if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
             return Ok(());
         }
-        let namespace = open(path)?;
+        let namespace = open(path).map_err(|error| (error, EntryRights::OpenAndEnter))?;
+        let refused = |error| (error, EntryRights::Enter);
         // The number of the process may mean another by now.
-        if Some(namespace.metadata()?.ino()) != self.inode {
-            return Err(io::ErrorKind::NotFound.into());
+        if Some(namespace.metadata().map_err(refused)?.ino()) != self.inode {
+            return Err(refused(io::ErrorKind::NotFound.into()));
         }
-        enter(&namespace)
+        enter(&namespace).map_err(refused)
     }
 }
 

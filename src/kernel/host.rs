@@ -10,7 +10,7 @@ use super::dump::{AdminDetails, Dump};
 use super::everywhere::Everywhere;
 use super::multicast::Announcements;
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
-use crate::model::{Protocol, Table};
+use crate::model::{Entrance, Protocol, Table};
 
 /// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
 pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -182,6 +182,14 @@ impl Host {
     /// Whether this process is root here, so that becoming root is no remedy.
     pub fn is_root(&self) -> bool {
         !self.is_recorded() && nix::unistd::geteuid().is_root()
+    }
+
+    /// How commands for the machine of a recording get to the network namespace that was recorded.
+    pub fn recorded_entrance(&self) -> Option<&Entrance> {
+        match self {
+            Host::Live | Host::Beside(_) | Host::Everywhere(_) => None,
+            Host::Recorded(recording) => recording.meta.entrance.as_ref(),
+        }
     }
 
     /// Inode of the network namespace; `None` when not known.

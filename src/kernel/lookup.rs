@@ -84,16 +84,17 @@ impl Host {
             }
             (found, _) => found?,
         };
+        let refused = |error| refusal(target.path(), error, target.opening_rights());
         match (metadata(target.path()), target.process()) {
             // A name whose namespace is gone is an ordinary file.
             (Ok(told), _) if own_identity().is_none_or(|(own, _)| own != told.dev()) => Err(
                 NetnsError::Other(target.path().to_string_lossy().into_owned()),
             ),
             (Ok(told), _) => Ok(NetnsId::Inode(told.ino())),
-            (Err(error), Some(pid)) if error.kind() == io::ErrorKind::PermissionDenied => self
-                .netns_of_process(pid)
-                .map_err(|_| refusal(target.path(), error)),
-            (Err(error), _) => Err(refusal(target.path(), error)),
+            (Err(error), Some(pid)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.netns_of_process(pid).map_err(|_| refused(error))
+            }
+            (Err(error), _) => Err(refused(error)),
         }
     }
 

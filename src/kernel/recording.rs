@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::model::{HiddenCause, Protocol, Table};
+use crate::model::{Entrance, HiddenCause, Protocol, Table};
 
 /// No text file that is read whole is anywhere near this long.
 pub(super) const TEXT_LIMIT: u64 = 16 << 20;
@@ -83,6 +83,8 @@ pub struct Meta {
     pub taken_at: Option<SystemTime>,
     /// Inode of the network namespace.
     pub netns: Option<u64>,
+    /// How commands get there, where it was named with `-N`.
+    pub entrance: Option<Entrance>,
     /// Names of interfaces, by index.
     pub interfaces: HashMap<u32, String>,
     /// Paths of cgroups, by id.
@@ -265,6 +267,8 @@ impl Meta {
                 .and_then(Value::as_u64)
                 .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
             netns: object.get("netns").and_then(Value::as_u64),
+            entrance: (text("netns_name").map(Entrance::Name))
+                .or_else(|| text("netns_path").map(|path| Entrance::Path(path.into()))),
             interfaces: by_number(object.get("interfaces")),
             cgroups: by_number(object.get("cgroups")),
             hidden: match text("hidden_processes").as_deref() {
@@ -305,6 +309,11 @@ impl Meta {
             let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
             u64::try_from(since.as_millis()).ok()
         });
+        let (netns_name, netns_path) = match &self.entrance {
+            None => (None, None),
+            Some(Entrance::Name(name)) => (Some(name), None),
+            Some(Entrance::Path(path)) => (None, Some(path.to_string_lossy())),
+        };
         let value = json!({
             "schema": RECORDING_SCHEMA,
             "version": env!("CARGO_PKG_VERSION"),
@@ -312,6 +321,8 @@ impl Meta {
             "kernel": self.kernel,
             "taken_at_ms": taken_at_ms,
             "netns": self.netns,
+            "netns_name": netns_name,
+            "netns_path": netns_path,
             "interfaces": sorted(&self.interfaces),
             "cgroups": sorted(&self.cgroups),
             "hidden_processes": self.hidden.map(HiddenCause::name),
@@ -352,6 +363,7 @@ mod tests {
             kernel: Some("6.18".to_owned()),
             taken_at: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(1_234_567)),
             netns: Some(4_026_531_840),
+            entrance: Some(Entrance::Name("blue".to_owned())),
             interfaces: HashMap::from([(1, "lo".to_owned())]),
             cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
             hidden: None,

@@ -15,6 +15,8 @@ pub const fn refusal(number: i32) -> Refusal {
         libc::EHOSTUNREACH => Refusal::HostUnreachable,
         libc::EAFNOSUPPORT => Refusal::FamilyNotSupported,
         libc::EPERM => Refusal::NotPermitted,
+        libc::ENOENT => Refusal::NotFound,
+        libc::EOPNOTSUPP => Refusal::NotSupported,
         number => Refusal::Other(number),
     }
 }
@@ -36,6 +38,8 @@ mod tests {
             (libc::EHOSTUNREACH, "EHOSTUNREACH"),
             (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
             (libc::EPERM, "EPERM"),
+            (libc::ENOENT, "ENOENT"),
+            (libc::EOPNOTSUPP, "EOPNOTSUPP"),
         ] {
             assert_eq!(refusal(number).name(), Some(name));
             assert_eq!(refusal(number).to_string(), name);

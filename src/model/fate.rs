@@ -1,5 +1,9 @@
 //! What became of a socket that was to be destroyed.
 
+use std::io;
+
+use super::Refusal;
+
 /// What became of a socket that was to be destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -8,14 +12,14 @@ pub enum Fate {
     /// It was gone already.
     Gone,
     /// It is there still.
-    Refused(Refusal),
+    Refused(Obstacle),
 }
 
 /// Why a socket was not destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// What the kernel answered, `EPERM` for one; positive.
-    Errno(i32),
+pub enum Obstacle {
+    /// What the kernel answered.
+    Kernel(Refusal),
     /// It is there, but the kernel finds another one, or none, where it looks for it: one that is
     /// only bound, or one of several that are bound alike.
     Hidden,
@@ -24,11 +28,6 @@ pub enum Refusal {
     /// Its network namespace could not be entered again.
     NoNamespace,
 }
-
-const EPERM: i32 = 1;
-const ENOENT: i32 = 2;
-const EINVAL: i32 = 22;
-const EOPNOTSUPP: i32 = 95;
 
 impl Fate {
     /// Whether it is as asked: there is no such socket any more.
@@ -40,24 +39,21 @@ impl Fate {
     pub fn error(self) -> Option<String> {
         match self {
             Fate::Destroyed => None,
-            Fate::Gone => Some(Refusal::Errno(ENOENT).name()),
-            Fate::Refused(refusal) => Some(refusal.name()),
+            Fate::Gone => Some(Obstacle::Kernel(Refusal::NotFound).name()),
+            Fate::Refused(obstacle) => Some(obstacle.name()),
         }
     }
 }
 
-impl Refusal {
+impl Obstacle {
     /// The error in JSON: the kernel's name where it is the kernel's.
     pub fn name(self) -> String {
         let name = match self {
-            Refusal::Errno(EPERM) => "EPERM",
-            Refusal::Errno(ENOENT) => "ENOENT",
-            Refusal::Errno(EINVAL) => "EINVAL",
-            Refusal::Errno(EOPNOTSUPP) => "EOPNOTSUPP",
-            Refusal::Errno(other) => return format!("errno-{other}"),
-            Refusal::Hidden => "hidden",
-            Refusal::NoCookie => "no-cookie",
-            Refusal::NoNamespace => "no-namespace",
+            Obstacle::Kernel(Refusal::Other(number)) => return format!("errno-{number}"),
+            Obstacle::Kernel(refusal) => return refusal.to_string(),
+            Obstacle::Hidden => "hidden",
+            Obstacle::NoCookie => "no-cookie",
+            Obstacle::NoNamespace => "no-namespace",
         };
         name.to_owned()
     }
@@ -65,29 +61,30 @@ impl Refusal {
     /// The error in words, with the remedy where there is one.
     pub fn words(self) -> String {
         let words = match self {
-            Refusal::Errno(EPERM) => {
+            Obstacle::Kernel(Refusal::NotPermitted) => {
                 "EPERM: not permitted (needs CAP_NET_ADMIN in its network namespace)"
             }
-            Refusal::Errno(ENOENT) => {
+            Obstacle::Kernel(Refusal::NotFound) => {
                 "ENOENT: not found, and not all sockets could be read to tell whether it is gone"
             }
             // Answered for the whole protocol, and by older kernels for some states of it.
-            Refusal::Errno(EOPNOTSUPP) => {
+            Obstacle::Kernel(Refusal::NotSupported) => {
                 "EOPNOTSUPP: the kernel does not destroy such sockets (built without \
                  CONFIG_INET_DIAG_DESTROY, or too old to in this state)"
             }
-            Refusal::Errno(EINVAL) => {
+            Obstacle::Kernel(Refusal::Invalid) => {
                 "EINVAL: the kernel does not destroy it (a listener of MPTCP, or Linux before 4.5)"
             }
-            Refusal::Errno(other) => {
-                return std::io::Error::from_raw_os_error(other).to_string();
+            Obstacle::Kernel(Refusal::Other(number)) => {
+                return io::Error::from_raw_os_error(number).to_string();
             }
-            Refusal::Hidden => {
+            Obstacle::Kernel(refusal) => return refusal.to_string(),
+            Obstacle::Hidden => {
                 "the kernel does not find it by its addresses: it is only bound, or another is \
                  bound alike"
             }
-            Refusal::NoCookie => "read from /proc/net, which does not tell which socket it is",
-            Refusal::NoNamespace => "its network namespace cannot be entered",
+            Obstacle::NoCookie => "read from /proc/net, which does not tell which socket it is",
+            Obstacle::NoNamespace => "its network namespace cannot be entered",
         };
         words.to_owned()
     }
@@ -99,20 +96,20 @@ mod tests {
 
     #[test]
     fn every_error_has_a_name_and_words() {
-        let refusals = [
-            Refusal::Errno(EPERM),
-            Refusal::Errno(EOPNOTSUPP),
-            Refusal::Errno(EINVAL),
-            Refusal::Errno(12),
-            Refusal::Hidden,
-            Refusal::NoCookie,
-            Refusal::NoNamespace,
+        let obstacles = [
+            Obstacle::Kernel(Refusal::NotPermitted),
+            Obstacle::Kernel(Refusal::NotSupported),
+            Obstacle::Kernel(Refusal::Invalid),
+            Obstacle::Kernel(Refusal::Other(12)),
+            Obstacle::Hidden,
+            Obstacle::NoCookie,
+            Obstacle::NoNamespace,
         ];
-        for refusal in refusals {
-            assert!(!refusal.words().is_empty() && !Fate::Refused(refusal).is_good());
-            assert_eq!(Fate::Refused(refusal).error(), Some(refusal.name()));
+        for obstacle in obstacles {
+            assert!(!obstacle.words().is_empty() && !Fate::Refused(obstacle).is_good());
+            assert_eq!(Fate::Refused(obstacle).error(), Some(obstacle.name()));
         }
-        assert_eq!(Refusal::Errno(12).name(), "errno-12");
+        assert_eq!(Obstacle::Kernel(Refusal::Other(12)).name(), "errno-12");
         assert_eq!(Fate::Gone.error().as_deref(), Some("ENOENT"));
         assert_eq!(Fate::Destroyed.error(), None);
         assert!(Fate::Gone.is_good() && Fate::Destroyed.is_good());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Protocol, Table, UnseenNamespaces};
+use super::{EntryRights, Protocol, Table, UnseenNamespaces};
 
 /// The `what` of gaps that lose sockets.
 const SOCKETS: &str = "sockets";
@@ -240,7 +240,8 @@ impl Gap {
             Gap::Unresolved { .. } => Some("leave out -r"),
             Gap::Namespaces { why, .. } => Some(match why {
                 UnseenNamespaces::OfProcesses => "run as root",
-                _ => "run with CAP_SYS_ADMIN",
+                UnseenNamespaces::Beside { lacks, .. } => lacks.remedy(),
+                UnseenNamespaces::Unread(_) => EntryRights::OpenAndEnter.remedy(),
             }),
             Gap::Within { gap, .. } => gap.remedy(),
             _ => None,
@@ -277,7 +278,7 @@ impl Gap {
             Gap::Unread { .. } | Gap::Broken { .. } | Gap::Untold { .. } => true,
             Gap::Garbled { what, .. } => *what == SOCKETS,
             Gap::Namespaces { why, .. } => match why {
-                UnseenNamespaces::Beside { bound } => *bound,
+                UnseenNamespaces::Beside { bound, .. } => *bound,
                 UnseenNamespaces::Unread(_) | UnseenNamespaces::OfProcesses => true,
             },
             Gap::Within { gap, .. } => gap.loses_sockets(),

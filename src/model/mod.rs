@@ -6,6 +6,7 @@ mod destruction;
 mod details;
 mod endpoint;
 mod ends;
+mod entrance;
 mod fate;
 mod flags;
 mod gap;
@@ -37,7 +38,8 @@ pub use endpoint::Endpoint;
 pub use ends::{
     Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
 };
-pub use fate::{Fate, Refusal};
+pub use entrance::Entrance;
+pub use fate::{Fate, Obstacle};
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};
@@ -63,4 +65,4 @@ pub use tcp_info::{
     Tls, Ulp,
 };
 pub use timer::{Timer, TimerKind};
-pub use unseen::UnseenNamespaces;
+pub use unseen::{EntryRights, UnseenNamespaces};

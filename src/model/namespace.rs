@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::Entrance;
+
 /// Length of a container's id, in hexadecimal digits.
 const ID_LEN: usize = 64;
 /// As many of them do, and are shown by container tools.
@@ -19,6 +21,8 @@ pub struct Namespace {
     pub container: Option<Vec<u8>>,
     /// A process that lives in it, where one is known.
     pub pid: Option<u32>,
+    /// How commands get there; `None` where whoever asks is there already, or that is not known.
+    pub entrance: Option<Entrance>,
 }
 
 /// Which network namespace is meant, as far as that can be told.
@@ -93,6 +97,7 @@ mod tests {
             name: name.map(str::to_owned),
             container: container.map(|container| container.into()),
             pid: Some(812),
+            entrance: None,
         };
         assert_eq!(namespace.label(), label.as_bytes());
     }

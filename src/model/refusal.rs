@@ -1,9 +1,9 @@
-//! How the kernel refuses a bind, a connect or a route.
+//! How the kernel refuses what it is asked for.
 
 use std::fmt;
 
 /// What the kernel says instead of doing it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The port is taken.
     AddressInUse,
@@ -25,12 +25,16 @@ pub enum Refusal {
     FamilyNotSupported,
     /// Some rule forbids it, such as that of a BPF program of the cgroup.
     NotPermitted,
+    /// There is no such socket.
+    NotFound,
+    /// The kernel has no way to do it.
+    NotSupported,
     /// Another errno, by its number.
     Other(i32),
 }
 
 impl Refusal {
-    /// The kernel's name; `None` for one that neither bind nor a route is known to say.
+    /// The kernel's name; `None` for one that nothing asked here is known to say.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Refusal::AddressInUse => "EADDRINUSE",
@@ -43,6 +47,8 @@ impl Refusal {
             Refusal::HostUnreachable => "EHOSTUNREACH",
             Refusal::FamilyNotSupported => "EAFNOSUPPORT",
             Refusal::NotPermitted => "EPERM",
+            Refusal::NotFound => "ENOENT",
+            Refusal::NotSupported => "EOPNOTSUPP",
             Refusal::Other(_) => return None,
         })
     }

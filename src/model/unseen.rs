@@ -2,6 +2,39 @@
 
 use std::fmt;
 
+/// Which rights are missing to go to a network namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryRights {
+    /// To enter it (setns).
+    #[default]
+    Enter,
+    /// To open its file in the first place, which somebody else may.
+    ReadAndEnter,
+    /// To open its file in `/proc` in the first place, which is that of a process with more rights
+    /// or of another user.
+    OpenAndEnter,
+}
+
+impl EntryRights {
+    /// What they are called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EntryRights::Enter => "CAP_SYS_ADMIN",
+            EntryRights::ReadAndEnter => "leave to open it, and CAP_SYS_ADMIN",
+            EntryRights::OpenAndEnter => "CAP_SYS_PTRACE and CAP_SYS_ADMIN",
+        }
+    }
+
+    /// How to have them.
+    pub(super) const fn remedy(self) -> &'static str {
+        match self {
+            EntryRights::Enter => "run with CAP_SYS_ADMIN",
+            EntryRights::ReadAndEnter => "run as root",
+            EntryRights::OpenAndEnter => "run with CAP_SYS_PTRACE and CAP_SYS_ADMIN",
+        }
+    }
+}
+
 /// Why network namespaces were not seen, or not wholly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnseenNamespaces {
@@ -9,6 +42,8 @@ pub enum UnseenNamespaces {
     Beside {
         /// Whether bound TCP sockets were asked for, which are not told there.
         bound: bool,
+        /// What it would take to enter them all.
+        lacks: EntryRights,
     },
     /// They could not be read at all, for this reason.
     Unread(String),
@@ -33,13 +68,13 @@ impl UnseenNamespaces {
             _ => format!("{count} network namespaces"),
         };
         match self {
-            UnseenNamespaces::Beside { bound } => {
+            UnseenNamespaces::Beside { bound, lacks } => {
                 let lost = if *bound { "bound sockets, " } else { "" };
                 write!(
                     f,
-                    "{namespaces} may not be entered (needs CAP_SYS_ADMIN) and show only \
-                     /proc/PID/net: {lost}v6only, devices, listen limits and port ranges are not \
-                     told there"
+                    "{namespaces} may not be entered (needs {}) and show only /proc/PID/net: \
+                     {lost}v6only, devices, listen limits and port ranges are not told there",
+                    lacks.name()
                 )
             }
             UnseenNamespaces::Unread(reason) => write!(f, "{namespaces} cannot be read: {reason}"),

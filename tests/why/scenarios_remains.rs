@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
+use ::portstat::kernel::tcp_flags;
 use nix::sys::socket::SockType;
-use portstat::kernel::tcp_flags;
 
 use crate::answer::{Answer, Blocker};
 use crate::ask::{asked, asked_with};
@@ -14,6 +14,7 @@ use crate::setup::{
 };
 use crate::support::dial::{Source, dial, set_port_range};
 use crate::support::namespace::{in_namespace, in_network_namespace, sysctl};
+use crate::support::portstat;
 use crate::support::socket::{
     SYN_SENT, await_pending, await_state, bind, connect, listen, open, set_nonblocking,
 };
@@ -67,14 +68,40 @@ fn check_plainly_blocked() {
     for new in SAME {
         let answer = asked(&Wanted::tcp(new).reuse_address());
         answer.assuming(&["SO_REUSEADDR"]).with_reuse_address(None);
-        assert!(!answer.exact, "{}", answer.document);
-        check_time_wait(&answer);
+        assert_eq!(answer.verdict, "unknown", "{}", answer.document);
+        let [blocker] = &answer.blockers[..] else {
+            panic!("{}", answer.document);
+        };
+        assert_eq!(blocker.cause, "time-wait");
+        blocker.fixed_by(&["--probe"]);
     }
 }
 
 #[test]
 fn time_wait_of_a_server_without_reuse_blocks_whoever_comes() {
     after_server(false, check_plainly_blocked);
+}
+
+#[test]
+fn that_nobody_knows_the_flags_of_time_wait_is_in_the_first_line() {
+    after_server(true, || {
+        let ran = portstat::run(&["why", "127.0.0.1:8080", "--reuseaddr"]).exited(3);
+        let mut lines = ran.text().lines();
+        let first = lines.next().unwrap();
+        for words in [
+            "127.0.0.1:8080/tcp may be blocked: a connection to 127.0.0.1:",
+            " is in TIME-WAIT ",
+            "SO_REUSEADDR",
+            "--probe tells",
+        ] {
+            assert!(first.contains(words), "{words}: {first}");
+        }
+        let command = "portstat why 127.0.0.1:8080/tcp --reuseaddr --probe";
+        assert!(lines.any(|line| line.trim() == command), "{}", ran.text());
+        let args = command.split(' ').skip(1).collect::<Vec<_>>();
+        portstat::run(&args).exited(0);
+        portstat::run(&["why", "127.0.0.1:8080"]).exited(1);
+    });
 }
 
 #[test]

@@ -183,6 +183,9 @@ pub enum Assumption {
         /// Which, as an index into those that were judged.
         socket: usize,
     },
+    /// Nothing of what a server left: whether it had SO_REUSEADDR, as most have, could not be read,
+    /// and decides.
+    ReuseAddressUnread,
     /// A socket whose flags could not be read has no SO_REUSEPORT.
     NoReusePort {
         /// Which.
@@ -193,6 +196,8 @@ pub enum Assumption {
         /// Which.
         socket: usize,
     },
+    /// Connections refuse IPv4 as whoever listens where they came to does, whose flag they have.
+    V6OnlyAsListener,
     /// SO_REUSEPORT follows flags that the kernel keeps of the port's past, which nobody tells; of
     /// UDP, whom of several on the port it meets first.
     ReusePortHistory,
@@ -238,6 +243,8 @@ pub enum Fix {
     ReuseAddress,
     /// The same, which helps if the old socket had it too.
     ReuseAddressPerhaps,
+    /// Ask the kernel: `--probe`.
+    Probe,
     /// Wait until it goes by itself.
     Wait,
     /// Destroy what remains (`ss -K`).

@@ -7,7 +7,8 @@ use super::check::{Check, answer, outcome};
 use super::conflict::{Conflict, Newcomer, Resident, conflict, history_matters, residents};
 use super::fixes::{Reuse, fixes};
 use super::{
-    Answer, Assumption, Blocker, Machine, Outcome, Query, Refusal, Situation, address, notes, pools,
+    Answer, Assumption, Blocker, Fix, Machine, Outcome, Query, Refusal, Situation, address, notes,
+    pools,
 };
 use crate::model::Protocol;
 
@@ -22,7 +23,14 @@ pub(super) fn predict(query: &Query, addr: IpAddr, situation: &Situation<'_>) ->
     }
     let port = Port::new(query, addr, situation);
     let before = outcome(&checks);
-    checks.push(port.check(situation));
+    let mut check = port.check(situation);
+    if port.can_be_probed() {
+        let blockers = check.blockers.iter_mut();
+        for blocker in blockers.filter(|blocker| !blocker.fixes.is_empty()) {
+            blocker.fixes.insert(0, Fix::Probe);
+        }
+    }
+    checks.push(check);
     let mut answer = answer(query, checks, situation);
     if !query.reuse_address {
         answer.with_reuse_address = port.with_reuse_address(before);
@@ -70,6 +78,7 @@ impl<'a> Port<'a> {
         let machine = situation.machine;
         let scene = Scene::new(self.new, &self.residents, machine, situation.ports);
         let reuse = Reuse::of(&self.new, &self.residents);
+        let is_open = self.hangs_on_remains(&scene);
         let pairs = self.residents.iter().zip(&self.conflicts);
         let mut found: Vec<(bool, Blocker)> = pairs
             .filter(|(_, conflict)| conflict.is_there())
@@ -95,10 +104,13 @@ impl<'a> Port<'a> {
             )
         });
         Check {
-            errno: (!found.is_empty()).then_some(Refusal::AddressInUse),
+            errno: (!found.is_empty() && !is_open).then_some(Refusal::AddressInUse),
             blockers: found.into_iter().map(|(_, blocker)| blocker).collect(),
-            assumptions: self.assumptions(situation),
-            is_open: false,
+            assumptions: match is_open {
+                true => vec![Assumption::ReuseAddressUnread],
+                false => self.assumptions(situation),
+            },
+            is_open,
             asks_sockets: true,
         }
     }
@@ -113,17 +125,47 @@ impl<'a> Port<'a> {
         is_blocked && guesses && !residents.any(|old| conflict(&alone, old) == Conflict::Yes)
     }
 
+    /// Whether nothing is surely in the way of a bind, and `--probe` can ask for it: sockets of UDP
+    /// would take what is for others, SO_REUSEPORT would leave traces.
+    fn can_be_probed(&self) -> bool {
+        self.new.is_tcp() && !self.new.has_reuse_port() && !self.conflicts.contains(&Conflict::Yes)
+    }
+
+    /// Whether all that is in the way is what servers left, and they go together if those had
+    /// SO_REUSEADDR, which could not be read. Most servers have it: neither verdict could be
+    /// relied on. A client that drew its port has not.
+    fn hangs_on_remains(&self, scene: &Scene<'_>) -> bool {
+        let mut pairs = { self.residents.iter().zip(&self.conflicts) }
+            .filter(|(_, conflict)| conflict.is_there())
+            .peekable();
+        pairs.peek().is_some()
+            && pairs.all(|(resident, conflict)| match conflict {
+                Conflict::Assumed(assumed) => {
+                    let socket = resident.index;
+                    assumed.contains(&Assumption::NoReuseAddress { socket })
+                        && scene.is_left_by_server(resident)
+                }
+                Conflict::No | Conflict::Yes | Conflict::Unlikely(_) => false,
+            })
+    }
+
     /// What the conflicts hang on: nothing where one is sure.
     fn assumptions(&self, situation: &Situation<'_>) -> Vec<Assumption> {
         let mut assumptions = Vec::new();
+        let is_blocked = self.conflicts.iter().any(Conflict::is_there);
         if !self.conflicts.contains(&Conflict::Yes) {
             for conflict in &self.conflicts {
-                if let Conflict::Assumed(assumed) = conflict {
-                    assumptions.extend_from_slice(assumed);
+                match conflict {
+                    Conflict::Assumed(assumed) => assumptions.extend_from_slice(assumed),
+                    Conflict::Unlikely(assumed)
+                        if !is_blocked && !assumptions.contains(assumed) =>
+                    {
+                        assumptions.push(*assumed);
+                    }
+                    Conflict::No | Conflict::Yes | Conflict::Unlikely(_) => {}
                 }
             }
         }
-        let is_blocked = self.conflicts.iter().any(Conflict::is_there);
         assumptions.extend(
             self.hangs_on_v6only(situation)
                 .then_some(Assumption::UsualV6Only),
@@ -142,7 +184,7 @@ impl<'a> Port<'a> {
         }
         let new = self.new.reusing_address();
         let conflicts = conflicts(&new, &self.residents);
-        if !conflicts.iter().any(Conflict::is_there) {
+        if conflicts.iter().all(|conflict| *conflict == Conflict::No) {
             return Some(Outcome::Free);
         }
         let is_sure = conflicts.contains(&Conflict::Yes)

@@ -80,6 +80,15 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether it is a connection that came to a server here, or what is left of one.
+    pub(super) fn is_left_by_server(&self, resident: &Resident<'_>) -> bool {
+        match self.cause(resident) {
+            Cause::ConnectionRemains => true,
+            Cause::TimeWait => !self.is_outgoing(resident.existing),
+            _ => false,
+        }
+    }
+
     fn cause_by_holders(&self, holding: &Holding) -> Option<Cause> {
         match holding {
             Holding::Nobody | Holding::Unheld => Some(Cause::Unheld),

@@ -6,7 +6,7 @@ use crate::model::Protocol;
 /// One of the kernel's checks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Check {
-    /// What fails it.
+    /// What fails it, or may where that is open.
     pub(super) blockers: Vec<Blocker>,
     /// What the kernel says then; `None` for an errno without a name here.
     pub(super) errno: Option<Refusal>,
@@ -38,7 +38,7 @@ impl Check {
     }
 
     pub(super) fn is_blocked(&self) -> bool {
-        !self.blockers.is_empty()
+        !self.blockers.is_empty() && !self.is_open
     }
 }
 

@@ -13,7 +13,7 @@
 //! flags of e may be unknown, so that there is a third answer: a conflict if the flags are those
 //! that were assumed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Assumption, Existing, Query};
@@ -73,6 +73,14 @@ impl Newcomer {
         self.reuse_address
     }
 
+    pub(super) const fn has_reuse_port(&self) -> bool {
+        self.reuse_port
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        self.protocol == Protocol::Tcp
+    }
+
     /// Whether its address is one of IPv4.
     pub(super) const fn is_v4(&self) -> bool {
         matches!(self.address, Address::V4(_))
@@ -130,6 +138,9 @@ pub(super) struct Resident<'a> {
     pub(super) flags: SocketFlags,
     /// Whether it listens together with others.
     pub(super) is_in_group: bool,
+    /// Whether it is a connection, and whoever listens where it came to refuses IPv4: it does, too,
+    /// unless another listener was there before.
+    is_of_v6only: bool,
 }
 
 /// Whether one is there, where that may hang on a flag that nobody could read.
@@ -165,11 +176,13 @@ pub(super) enum Conflict {
     Yes,
     /// They are if these assumptions hold.
     Assumed(Vec<Assumption>),
+    /// They are not if this one holds.
+    Unlikely(Assumption),
 }
 
 impl Conflict {
     pub(super) fn is_there(&self) -> bool {
-        *self != Conflict::No
+        !matches!(self, Conflict::No | Conflict::Unlikely(_))
     }
 }
 
@@ -192,8 +205,17 @@ pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resi
                 ..existing.flags
             },
             is_in_group: false,
+            is_of_v6only: false,
         })
         .collect();
+    let refuse_v4 = v6only_listeners(&residents);
+    for resident in &mut residents {
+        let Existing { socket, ends, .. } = resident.existing;
+        let came_from = |at: IpAddr| refuse_v4.contains(&(at, socket.interface));
+        let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        resident.is_of_v6only =
+            !ends.peer.is_none() && (came_from(ends.local.addr) || came_from(any));
+    }
     // Several listen on one address only together.
     let mut listeners: HashMap<(IpAddr, u32), u32> = HashMap::new();
     let listens = |resident: &Resident<'_>| resident.existing.socket.state == State::Listen;
@@ -211,6 +233,20 @@ pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resi
         }
     }
     residents
+}
+
+/// Addresses on which somebody listens who refuses IPv4, and the interfaces of connections from
+/// there.
+fn v6only_listeners(residents: &[Resident<'_>]) -> HashSet<(IpAddr, u32)> {
+    let listeners = residents.iter().filter(|resident| {
+        resident.existing.socket.state == State::Listen && resident.flags.v6only == Some(true)
+    });
+    listeners
+        .map(|resident| {
+            let Existing { socket, ends, .. } = resident.existing;
+            (ends.local.addr, socket.interface)
+        })
+        .collect()
 }
 
 /// Whether a socket stands among those that bind compares with. A half-open connection does not
@@ -254,6 +290,9 @@ pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
     let shared = shares(new, old);
     if met == Known::No || shared == Known::Yes {
         return Conflict::No;
+    }
+    if met == Known::Perhaps && old.is_of_v6only {
+        return Conflict::Unlikely(Assumption::V6OnlyAsListener);
     }
     let mut assumed = Vec::new();
     if met == Known::Perhaps {

@@ -28,7 +28,7 @@ impl Reuse {
         for resident in residents {
             match conflict(&new, resident) {
                 Conflict::No => {}
-                Conflict::Assumed(_) => reuse = Reuse::Perhaps,
+                Conflict::Assumed(_) | Conflict::Unlikely(_) => reuse = Reuse::Perhaps,
                 Conflict::Yes => return Reuse::DoesNot,
             }
         }

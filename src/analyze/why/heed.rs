@@ -43,6 +43,7 @@ pub fn heed(
         _ => {}
     }
     for blocker in &mut answer.blockers {
+        blocker.fixes.retain(|fix| *fix != Fix::Probe);
         correct(&mut blocker.fixes, reuse);
     }
     agrees

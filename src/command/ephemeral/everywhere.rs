@@ -62,6 +62,7 @@ pub(super) fn judged<'c>(
                     netns: Netns {
                         id: namespace.inode,
                         name: namespace.name().map(|name| text(&name)),
+                        entrance: namespace.entrance.clone(),
                     },
                 });
             }

@@ -155,6 +155,7 @@ fn judged_here<'c>(context: &'c Context, plan: &EphemeralPlan) -> Result<Judged<
         netns: report::Netns {
             id: context.host.netns(),
             name: context.host.netns_name(),
+            entrance: context.entrance.clone(),
         },
     })
 }

@@ -93,6 +93,7 @@ fn answer(
     let report = WhyReport {
         document,
         netns: host.netns(),
+        entrance: context.entrance.clone(),
         answers,
         sockets: &rows,
         existing: &existing,

@@ -2,12 +2,27 @@
 
 use super::owner;
 use crate::analyze::{Advice, OwnerShare};
+use crate::model::Entrance;
+use crate::render::entering;
 
-/// What to do, in one sentence, and the command that does it.
-pub(in crate::render) fn words(advice: &Advice, owners: &[OwnerShare]) -> (String, Option<String>) {
+/// What to do, in one sentence, and the command that does it in the network namespace of the pool.
+pub(in crate::render) fn words(
+    advice: &Advice,
+    owners: &[OwnerShare],
+    entrance: Option<&Entrance>,
+) -> (String, Option<String>) {
+    let (text, steps) = told(advice, owners);
+    let steps: Vec<String> = { steps.iter() }
+        .map(|step| entering::within(entrance, step))
+        .collect();
+    (text, (!steps.is_empty()).then(|| steps.join(" && ")))
+}
+
+/// What to do, and commands to be given one after the other.
+fn told(advice: &Advice, owners: &[OwnerShare]) -> (String, Vec<String>) {
     let who = owners.first().map(owner);
     let who = who.as_deref();
-    let plain = |text: String| (text, None);
+    let plain = |text: String| (text, Vec::new());
     match advice {
         Advice::CloseLeaked { ports } => plain(format!(
             "{ports} ports are of connections in CLOSE-WAIT, which the peer has closed: {} must \
@@ -21,11 +36,11 @@ pub(in crate::render) fn words(advice: &Advice, owners: &[OwnerShare]) -> (Strin
         )),
         Advice::ReuseTimeWait => (
             "where both ends have timestamps, let connects take over ports in TIME-WAIT".to_owned(),
-            Some("sysctl -w net.ipv4.tcp_tw_reuse=1".to_owned()),
+            vec!["sysctl -w net.ipv4.tcp_tw_reuse=1".to_owned()],
         ),
         Advice::Timestamps => (
             "without timestamps no port in TIME-WAIT is taken over: turn them on".to_owned(),
-            Some("sysctl -w net.ipv4.tcp_timestamps=1".to_owned()),
+            vec!["sysctl -w net.ipv4.tcp_timestamps=1".to_owned()],
         ),
         Advice::BindNoPort => plain(
             "ports drawn by bind() are closed to every connect: set IP_BIND_ADDRESS_NO_PORT \
@@ -62,22 +77,26 @@ pub(in crate::render) fn words(advice: &Advice, owners: &[OwnerShare]) -> (Strin
             let (first, last) = (range.first(), range.last());
             let widen = format!("sysctl -w net.ipv4.ip_local_port_range=\"{first} {last}\"");
             if listeners.is_empty() {
-                return ("widen the range".to_owned(), Some(widen));
+                return ("widen the range".to_owned(), vec![widen]);
             }
             (
                 format!(
                     "widen the range, and reserve what listens inside the wider one ({})",
                     listeners.ranges()
                 ),
-                reserve
-                    .as_ref()
-                    .map(|reserve| format!("{} && {widen}", reserving(&reserve.ranges()))),
+                { reserve.as_ref() }
+                    .map(|reserve| vec![reservation(&reserve.ranges()), widen])
+                    .unwrap_or_default(),
             )
         }
     }
 }
 
-/// The command that reserves these ports and no others.
-pub(in crate::render) fn reserving(ports: &str) -> String {
+/// The command that reserves these ports of a network namespace and no others.
+pub(in crate::render) fn reserving(entrance: Option<&Entrance>, ports: &str) -> String {
+    entering::within(entrance, &reservation(ports))
+}
+
+fn reservation(ports: &str) -> String {
     format!("sysctl -w net.ipv4.ip_local_reserved_ports={ports}")
 }

@@ -54,7 +54,14 @@ fn body(page: &mut Page<'_>, report: &EphemeralReport<'_>, paint: Paint) {
     }
     if advised || !report.exposed.is_empty() {
         page.line("");
-        let text = "sysctl -w lasts until the next boot; a file in /etc/sysctl.d keeps it";
+        let text = match report.netns.entrance {
+            None => "sysctl -w lasts until the next boot; a file in /etc/sysctl.d keeps it",
+            // Files of sysctl.d are for the namespace of the first process.
+            Some(_) => {
+                "sysctl -w lasts as long as the network namespace; whoever makes it has to set it \
+                 the next time"
+            }
+        };
         page.words(0, text, 4);
     }
 }
@@ -117,7 +124,7 @@ fn advice(page: &mut Page<'_>, report: &EphemeralReport<'_>) -> bool {
         let new: Vec<_> = notes
             .advice
             .iter()
-            .map(|advice| words(advice, &notes.owners))
+            .map(|advice| words(advice, &notes.owners, report.netns.entrance.as_ref()))
             .filter(|advice| !told.contains(advice))
             .collect();
         if new.is_empty() {
@@ -164,6 +171,9 @@ fn exposed(page: &mut Page<'_>, report: &EphemeralReport<'_>) {
     }
     if let Some(reserve) = &report.reserve {
         page.line("  to reserve them:");
-        page.line(&format!("      {}", reserving(&reserve.ranges())));
+        page.line(&format!(
+            "      {}",
+            reserving(report.netns.entrance.as_ref(), &reserve.ranges())
+        ));
     }
 }

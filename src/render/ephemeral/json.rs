@@ -3,6 +3,7 @@
 use super::advice::{reserving, words};
 use super::{EphemeralReport, Netns, PoolNotes, severity};
 use crate::analyze::{OwnerShare, Pool, Thresholds};
+use crate::model::Entrance;
 use crate::render::address::push_number;
 use crate::render::escape::push_json;
 use crate::render::json::{Document, push_optional, push_optional_number, push_pool_ends};
@@ -38,7 +39,7 @@ fn namespace(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     let pools = report.findings.pools.iter().zip(&report.notes);
     for (index, (pool, notes)) in pools.enumerate() {
         out.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
-        push_pool(out, pool, notes);
+        push_pool(out, pool, notes, report.netns.entrance.as_ref());
     }
     out.extend_from_slice(b"],\n\"exposed\":[");
     for (index, (exposed, owners)) in report.exposed.iter().enumerate() {
@@ -60,7 +61,7 @@ fn namespace(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
     let reserve = report.reserve.as_ref();
     let protect = reserve
         .filter(|_| !report.exposed.is_empty())
-        .map(|reserve| reserving(&reserve.ranges()));
+        .map(|reserve| reserving(report.netns.entrance.as_ref(), &reserve.ranges()));
     push_optional(out, protect.as_deref().map(str::as_bytes));
     out.extend_from_slice(b",\"probe\":");
     push_optional(out, report.probe.as_deref().map(str::as_bytes));
@@ -116,7 +117,12 @@ fn limits(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {
 }
 
 /// Appends a pool.
-pub(in crate::render) fn push_pool(out: &mut Vec<u8>, pool: &Pool, notes: &PoolNotes) {
+pub(in crate::render) fn push_pool(
+    out: &mut Vec<u8>,
+    pool: &Pool,
+    notes: &PoolNotes,
+    entrance: Option<&Entrance>,
+) {
     out.extend_from_slice(b"{\"pool\":");
     push_json(out, pool.key.kind.name().as_bytes());
     push_pool_ends(out, &pool.key);
@@ -150,7 +156,7 @@ pub(in crate::render) fn push_pool(out: &mut Vec<u8>, pool: &Pool, notes: &PoolN
         if index > 0 {
             out.push(b',');
         }
-        let text = match words(advice, &notes.owners) {
+        let text = match words(advice, &notes.owners, entrance) {
             (text, Some(command)) => format!("{text}: {command}"),
             (text, None) => text,
         };

@@ -17,7 +17,7 @@ use crate::analyze::{
     Advice, EphemeralSettings, Exposed, Findings, OwnerShare, Pool, PoolKind, Severity, Summary,
     Thresholds,
 };
-use crate::model::{Endpoint, PortSet};
+use crate::model::{Endpoint, Entrance, PortSet};
 
 pub(super) use advice::{reserving, words};
 pub use human::human;
@@ -60,6 +60,8 @@ pub struct Netns {
     pub id: Option<u64>,
     /// Its name: `host` for that of the first process.
     pub name: Option<String>,
+    /// How commands get there.
+    pub entrance: Option<Entrance>,
 }
 
 impl Netns {

@@ -169,9 +169,39 @@ mod tests {
     #[test]
     fn a_namespace_without_a_name_is_called_the_same_after_every_boot() {
         let id = Some(4_026_532_840);
-        assert_eq!(netns_label(&Netns { id, name: None }, 1), "self");
-        assert_eq!(netns_label(&Netns { id, name: None }, 2), "4026532840");
+        assert_eq!(
+            netns_label(
+                &Netns {
+                    id,
+                    name: None,
+                    entrance: None
+                },
+                1
+            ),
+            "self"
+        );
+        assert_eq!(
+            netns_label(
+                &Netns {
+                    id,
+                    name: None,
+                    entrance: None
+                },
+                2
+            ),
+            "4026532840"
+        );
         let name = Some("a\"b\\c".to_owned());
-        assert_eq!(netns_label(&Netns { id, name }, 1), r#"a\"b\\c"#);
+        assert_eq!(
+            netns_label(
+                &Netns {
+                    id,
+                    name,
+                    entrance: None
+                },
+                1
+            ),
+            r#"a\"b\\c"#
+        );
     }
 }

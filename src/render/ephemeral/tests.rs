@@ -74,6 +74,7 @@ fn told(
         netns: Netns {
             id: Some(4_026_531_840),
             name: Some("a\"b\\c".to_owned()),
+            entrance: None,
         },
         settings: count.settings(),
         thresholds: Thresholds::DEFAULT,

@@ -1,16 +1,31 @@
-//! The same question, asked by root.
+//! The same question, asked again: by root, or of the kernel.
 
 use super::case::{Case, endpoint};
-use super::shell;
 use crate::analyze::why::Operation;
 use crate::model::Endpoint;
+use crate::render::{entering, shell};
 
 /// The command that asks again as root, for the same user. `None` where its interface has a name
 /// that not every shell can be given.
 pub(super) fn again(case: &Case<'_>) -> Option<String> {
+    let user = case.query().user.uid;
+    let user = (user != 0).then(|| format!(" --user {user}"));
+    let command = asking(case)?;
+    Some(format!("sudo {command}{}", user.unwrap_or_default()))
+}
+
+/// The command that has the kernel say it, which only the user who is asked about may run.
+pub(super) fn probing(case: &Case<'_>) -> Option<String> {
+    let is_own = case.query().user.uid == case.report.reader;
+    let command = asking(case).filter(|_| is_own)?;
+    Some(format!("{command} --probe"))
+}
+
+/// The question as it was asked, of whoever runs the command.
+fn asking(case: &Case<'_>) -> Option<String> {
     let query = case.query();
     let protocol = query.protocol;
-    let mut command = "sudo portstat why".to_owned();
+    let mut command = entering::portstat(case.report.entrance.as_ref()) + " why";
     match query.operation {
         Operation::Bind => {
             let target = endpoint(&Endpoint {
@@ -45,9 +60,6 @@ pub(super) fn again(case: &Case<'_>) -> Option<String> {
     }
     if let Some(device) = &case.report.device {
         command += &format!(" --dev={}", shell::portable(device.as_bytes())?);
-    }
-    if query.user.uid != 0 {
-        command += &format!(" --user {}", query.user.uid);
     }
     Some(command)
 }

@@ -28,7 +28,17 @@ pub(super) fn surroundings(report: &WhyReport<'_>) -> Vec<String> {
 }
 
 fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
-    let mut names: Vec<String> = rows.iter().take(MOST_NAMED).map(|row| has(row)).collect();
+    let mut holders: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows.iter().take(MOST_NAMED) {
+        let (who, what) = has(row);
+        match holders.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, all)) => all.push(what),
+            None => holders.push((who, vec![what])),
+        }
+    }
+    let mut names: Vec<String> = { holders.iter() }
+        .map(|(who, what)| format!("{who} {}", listed(what)))
+        .collect();
     if let Some(more @ 1..) = rows.len().checked_sub(MOST_NAMED) {
         names.push(format!("{more} more"));
     }
@@ -51,20 +61,18 @@ fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
     }
 }
 
-/// `nginx[3] listens on 0.0.0.0:8080`.
-fn has(row: &InetRow<'_>) -> String {
+/// `nginx[3] listens on`, `0.0.0.0:8080`.
+fn has(row: &InetRow<'_>) -> (String, String) {
     let mut owners: Vec<_> = row.owners.iter().collect();
     owners.dedup_by_key(|owner| owner.holder.pid);
     let who = subject(row, &owners[..owners.len().min(1)]);
     let at = local(row);
     match (row.socket.protocol, row.socket.state) {
-        (Protocol::Tcp, State::Listen) => format!("{} on {at}", who.does("listens", "listen")),
-        (Protocol::Tcp, State::BoundInactive) => {
-            format!("{} bound to {at}", who.does("is", "are"))
-        }
+        (Protocol::Tcp, State::Listen) => (who.does("listens on", "listen on"), at),
+        (Protocol::Tcp, State::BoundInactive) => (who.does("is bound to", "are bound to"), at),
         (_, state) if !row.ends.peer.is_none() => {
-            format!("{} {at} in {}", who.does("has", "have"), state.name())
+            (who.does("has", "have"), format!("{at} in {}", state.name()))
         }
-        _ => format!("{} {at}", who.does("has", "have")),
+        _ => (who.does("has", "have"), at),
     }
 }

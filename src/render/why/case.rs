@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::render::address::push_endpoint;
 use crate::render::ephemeral::PoolNotes;
-use crate::render::escape;
+use crate::render::{entering, escape};
 
 /// Names in a sentence; more would hide what it says.
 const MOST_NAMES: usize = 3;
@@ -167,6 +167,11 @@ impl<'r> Case<'r> {
             Some(index) => self.report.subject(index),
             None => Subject::one("nobody"),
         }
+    }
+
+    /// A command as it acts in the network namespace that was asked about.
+    pub(super) fn within(&self, command: &str) -> String {
+        entering::within(self.report.entrance.as_ref(), command)
     }
 
     /// Whether these are connections of a server that still listens.

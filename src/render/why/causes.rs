@@ -57,7 +57,7 @@ pub(super) fn headline(case: &Case<'_>) -> String {
             who.does("holds", "hold")
         ),
         Cause::InheritedByChild => format!(
-            "{} {local}{more}, inherited from a server that has ended",
+            "{} {local}{more}, most likely inherited from a server that has ended",
             who.does("holds", "hold")
         ),
         Cause::Unheld => format!("a socket on {local} that no process holds{more}"),
@@ -311,8 +311,8 @@ fn inherited(case: &Case<'_>) -> String {
          from a server that has ended or closed its own, and so the kernel keeps it open; or it \
          hangs."
     } else {
-        "Whoever opened the socket has ended; a process that it had started still has it, and so \
-         the kernel keeps it open."
+        "As far as can be told, whoever opened the socket has ended; a process that it had started \
+         still has it, and so the kernel keeps it open."
     }
     .to_owned();
     let roots = case.roots();

@@ -1,19 +1,24 @@
 //! The sockets that are in the way, and who has them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::case::{Case, local, mark, named, peer, service};
 use super::causes::seconds;
-use super::{shell, unseen};
+use super::unseen;
 use crate::analyze::why::Blocker;
 use crate::model::{Condition, Owner, Owners, State};
 use crate::render::ephemeral::owner;
 use crate::render::escape;
 use crate::render::page::Page;
+use crate::render::shell;
 
 /// Sockets told of one cause, and processes of one socket; the others are counted.
 const MOST_SOCKETS: usize = 5;
 const MOST_OWNERS: usize = 12;
+/// Processes of which there is the same to say that are told one by one, or named.
+const MOST_ALIKE: usize = 3;
+/// Processes of a socket that are compared.
+const MOST_COMPARED: usize = 1000;
 /// Characters of a command line.
 const MOST_OF_COMMAND: usize = 120;
 
@@ -120,36 +125,35 @@ fn socket(page: &mut Page<'_>, case: &Case<'_>, index: usize, blocker: &Blocker)
     page.indented("  ", &text);
 }
 
-/// Who has a socket.
+/// Who has a socket; several of whom there is the same to say, as of workers, are told as one.
 fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner<'_>]) {
-    for owner in owners.iter().take(MOST_OWNERS) {
-        let (pid, process) = (owner.holder.pid, owner.process);
-        let mut text = format!("{} fd {}", mark(*owner), owner.holder.fd);
-        if let Some(unit) = &process.unit {
-            let word = match service(process) {
-                Some(_) => "",
-                None => "in ",
-            };
-            text += &format!(", {word}{}", escape::terminal(unit));
+    let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+    let mut places: HashMap<(&[u8], String), usize> = HashMap::new();
+    for owner in owners.iter().take(MOST_COMPARED) {
+        let text = process(case, index, *owner);
+        let new = groups.len();
+        let place = *places
+            .entry((&owner.process.comm, text.clone()))
+            .or_insert(new);
+        match groups.get_mut(place) {
+            Some((marks, _)) => marks.push(mark(*owner)),
+            None => groups.push((vec![mark(*owner)], text)),
         }
-        if let Some(parent) = case.report.parent(index, pid) {
-            text += &format!(", child of {}", named(&parent.comm, parent.pid));
-        }
-        if let Some(lineage) = case.report.lineage(index, pid) {
-            text += condition(lineage.condition);
-            match &lineage.command_line {
-                Some(words) if !words.is_empty() => {
-                    text += &format!(": {}", command_line(words));
-                }
-                _ if lineage.is_stuck => {
-                    text += ", is stuck in the kernel, it seems: its command line cannot be read";
-                }
-                Some(_) | None => {}
-            }
-        }
-        page.indented("    ", &text);
     }
-    if let Some(more @ 1..) = owners.len().checked_sub(MOST_OWNERS) {
+    let lines = groups.iter().flat_map(|(marks, text)| {
+        let together = match marks.len() {
+            ..=MOST_ALIKE => 1,
+            many => many,
+        };
+        { marks.chunks(together) }
+            .map(move |marks| (marks.len(), format!("{}{text}", named_first(marks))))
+    });
+    let mut told = 0;
+    for (count, line) in lines.take(MOST_OWNERS) {
+        told += count;
+        page.indented("    ", &line);
+    }
+    if let Some(more @ 1..) = owners.len().checked_sub(told) {
         page.line(&format!("    and {more} more"));
     }
     match case.report.sockets.get(index).map(|row| row.owners) {
@@ -159,6 +163,43 @@ fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner
         Some(Owners::Unheld) => page.line("    held by no process"),
         Some(Owners::None | Owners::Known { .. }) | None => {}
     }
+}
+
+/// The first of several.
+fn named_first(marks: &[String]) -> String {
+    match marks.len().checked_sub(MOST_ALIKE) {
+        Some(more @ 1..) => format!("{} and {more} more,", marks[..MOST_ALIKE].join(", ")),
+        _ => marks.join(", "),
+    }
+}
+
+/// What is said of a process behind its name.
+fn process(case: &Case<'_>, index: usize, owner: Owner<'_>) -> String {
+    let (pid, process) = (owner.holder.pid, owner.process);
+    let mut text = format!(" fd {}", owner.holder.fd);
+    if let Some(unit) = &process.unit {
+        let word = match service(process) {
+            Some(_) => "",
+            None => "in ",
+        };
+        text += &format!(", {word}{}", escape::terminal(unit));
+    }
+    if let Some(parent) = case.report.parent(index, pid) {
+        text += &format!(", child of {}", named(&parent.comm, parent.pid));
+    }
+    if let Some(lineage) = case.report.lineage(index, pid) {
+        text += condition(lineage.condition);
+        match &lineage.command_line {
+            Some(words) if !words.is_empty() => {
+                text += &format!(": {}", command_line(words));
+            }
+            _ if lineage.is_stuck => {
+                text += ", is stuck in the kernel, it seems: its command line cannot be read";
+            }
+            Some(_) | None => {}
+        }
+    }
+    text
 }
 
 /// What keeps a process from ending.

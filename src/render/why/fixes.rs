@@ -1,6 +1,7 @@
 //! What to do, in words and with the command that does it. A command is whole: what the reader has
 //! to fill in stands in the words.
 
+use super::again::probing;
 use super::case::{Case, mark};
 use super::causes::{seconds, user};
 use super::destroy::destroying;
@@ -48,6 +49,10 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
             "set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it \
              too, which could not be read",
         ),
+        Fix::Probe => vec![(
+            "have the kernel say it: --probe binds and closes at once".to_owned(),
+            probing(case),
+        )],
         Fix::Wait => plain(&wait(case)),
         Fix::Destroy => destroy(case),
         Fix::ReservePort => machine::reserve(case),
@@ -56,8 +61,8 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
             plain("bind a specific IPv4 address: only the wildcard 0.0.0.0 is in conflict")
         }
         Fix::CloseOnExec => plain(
-            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that children do \
-             not inherit them",
+            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that programs that \
+             the server starts do not inherit them",
         ),
         Fix::CloseInFlight => plain(
             "close the unix socket in which the descriptor waits (end whoever should receive it), \

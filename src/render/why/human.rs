@@ -6,7 +6,7 @@ use super::case::{Case, asked};
 use super::evidence::evidence;
 use super::{PortContext, WhyReport, around, causes, fixes, words};
 use crate::analyze::Severity;
-use crate::analyze::why::{Answer, Blocker, Operation, Outcome};
+use crate::analyze::why::{Answer, Blocker, Fix, Operation, Outcome};
 use crate::model::{PortClass, Protocol};
 use crate::render::escape;
 use crate::render::page::Page;
@@ -97,7 +97,16 @@ fn first_line(
     paint.severe(out, severity, &verdict);
     let mut text = match (answer.outcome, section.cases.first()) {
         (Outcome::Blocked, Some(first)) => format!(": {}", causes::headline(first)),
-        (Outcome::Unknown, _) => match answer.assumptions.first() {
+        (Outcome::Unknown, Some(first)) => {
+            let can_be_probed =
+                { first.blockers.iter() }.any(|one| one.fixes.contains(&Fix::Probe));
+            format!(
+                ": {}; it is not if the server had SO_REUSEADDR, which cannot be seen{}",
+                causes::headline(first),
+                if can_be_probed { "; --probe tells" } else { "" }
+            )
+        }
+        (Outcome::Unknown, None) => match answer.assumptions.first() {
             Some(first) => format!(": {}", words::assumption(report, *first)),
             None => String::new(),
         },
@@ -107,7 +116,11 @@ fn first_line(
         text += " (and more is in the way)";
     }
     for other in &section.alike {
-        text += &format!("; so is {}", asked(report.machine, &other.query));
+        let alike = match answer.outcome {
+            Outcome::Unknown => "the same of",
+            Outcome::Free | Outcome::Blocked => "so is",
+        };
+        text += &format!("; {alike} {}", asked(report.machine, &other.query));
     }
     for other in rest {
         let others = other.alike.iter().copied();

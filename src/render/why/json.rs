@@ -116,7 +116,7 @@ fn push_blocker(out: &mut Vec<u8>, report: &WhyReport<'_>, case: &Case<'_>) {
     }
     out.extend_from_slice(b",\"pool\":");
     match case.pool().zip(case.pool_notes()) {
-        Some((pool, notes)) => push_pool_json(out, pool, notes),
+        Some((pool, notes)) => push_pool_json(out, pool, notes, report.entrance.as_ref()),
         None => out.extend_from_slice(b"null"),
     }
     push_text(out, "explanation", Some(&causes::explanation(case)));

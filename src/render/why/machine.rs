@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
 use super::fixes::{Advice, one, plain};
-use super::shell;
 use crate::analyze::why::{Ipv6, Operation};
 use crate::model::Protocol;
 use crate::render::ephemeral::{reserving, words};
+use crate::render::{entering, shell};
 
 /// Gives an interface the address.
 pub(super) fn add_address(case: &Case<'_>) -> Vec<Advice> {
@@ -15,7 +15,7 @@ pub(super) fn add_address(case: &Case<'_>) -> Vec<Advice> {
     let Some(addr) = asked(case) else {
         return plain(text);
     };
-    let command = |device: &str| format!("ip addr add {} dev {device}", alone(addr));
+    let command = |device: &str| case.within(&format!("ip addr add {} dev {device}", alone(addr)));
     match &case.report.device {
         // Every machine has this one, and bind asks no more.
         None => one(
@@ -37,7 +37,7 @@ pub(super) fn nonlocal_bind(case: &Case<'_>) -> Vec<Advice> {
     let mut advice = plain("set IP_FREEBIND on the new socket, which may then bind it");
     advice.extend(one(
         "let every program bind addresses that are not there",
-        format!("sysctl -w net.{family}.ip_nonlocal_bind=1"),
+        case.within(&format!("sysctl -w net.{family}.ip_nonlocal_bind=1")),
     ));
     advice
 }
@@ -47,7 +47,7 @@ pub(super) fn enable_ipv6(case: &Case<'_>) -> Vec<Advice> {
         Ipv6::Absent => plain("use IPv4, or a kernel with IPv6"),
         Ipv6::Disabled | Ipv6::On => one(
             "turn IPv6 on",
-            "sysctl -w net.ipv6.conf.all.disable_ipv6=0".to_owned(),
+            case.within("sysctl -w net.ipv6.conf.all.disable_ipv6=0"),
         ),
     }
 }
@@ -55,8 +55,11 @@ pub(super) fn enable_ipv6(case: &Case<'_>) -> Vec<Advice> {
 pub(super) fn add_route(case: &Case<'_>) -> Vec<Advice> {
     match case.query().operation {
         Operation::Connect { destination, .. } => plain(&format!(
-            "add a route: ip route add {} via GATEWAY",
-            alone(destination.addr.to_canonical())
+            "add a route: {}",
+            case.within(&format!(
+                "ip route add {} via GATEWAY",
+                alone(destination.addr.to_canonical())
+            ))
         )),
         Operation::Bind => plain("add a route"),
     }
@@ -71,7 +74,9 @@ pub(super) fn low_port(case: &Case<'_>) -> Vec<Advice> {
     );
     advice.extend(one(
         &format!("let every user bind the ports from {port} on"),
-        format!("sysctl -w net.ipv4.ip_unprivileged_port_start={port}"),
+        case.within(&format!(
+            "sysctl -w net.ipv4.ip_unprivileged_port_start={port}"
+        )),
     ));
     advice
 }
@@ -88,7 +93,10 @@ pub(super) fn reserve(case: &Case<'_>) -> Vec<Advice> {
         Some(settings) => {
             let mut ports = settings.reserved_ports().clone();
             ports.insert(port);
-            one(&text, reserving(&ports.ranges()))
+            one(
+                &text,
+                reserving(case.report.entrance.as_ref(), &ports.ranges()),
+            )
         }
         None => plain(&format!(
             "{text}: add it to net.ipv4.ip_local_reserved_ports, beside what is there"
@@ -101,10 +109,13 @@ pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
     let notes = case.pool_notes();
     let helps = notes.map(|notes| {
         let advice = notes.advice.iter();
-        advice.map(|advice| words(advice, &notes.owners)).collect()
+        let entrance = case.report.entrance.as_ref();
+        advice
+            .map(|advice| words(advice, &notes.owners, entrance))
+            .collect()
     });
     let mut advice: Vec<Advice> = helps.unwrap_or_default();
-    let mut command = "portstat ephemeral".to_owned();
+    let mut command = entering::portstat(case.report.entrance.as_ref()) + " ephemeral";
     let pools = case.blockers.iter();
     if let Some(pool) = { pools }.find_map(|blocker| blocker.pool.as_ref()) {
         if let Some(source) = pool.key.source.filter(|source| !source.is_unspecified()) {

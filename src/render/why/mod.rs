@@ -16,7 +16,6 @@ mod human;
 mod json;
 mod machine;
 mod published;
-mod shell;
 mod stop;
 mod unseen;
 mod words;
@@ -28,7 +27,7 @@ use super::ephemeral::PoolNotes;
 use super::json::Document;
 use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
-use crate::model::{InetRow, PortRange, Protocol, Published, Refusal};
+use crate::model::{Entrance, InetRow, PortRange, Protocol, Published, Refusal};
 
 pub use human::human;
 pub use json::json;
@@ -40,6 +39,8 @@ pub struct WhyReport<'a> {
     pub document: Document,
     /// The network namespace.
     pub netns: Option<u64>,
+    /// How commands get there.
+    pub entrance: Option<Entrance>,
     /// The answers, and what the kernel said to each where it was asked.
     pub answers: Vec<(Answer, Option<Probe>)>,
     /// The sockets that were judged.

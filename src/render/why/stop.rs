@@ -6,6 +6,7 @@ use super::fixes::Advice;
 use super::{published, unseen};
 use crate::analyze::why::Cause;
 use crate::model::{Condition, Owner, Owners, Parent};
+use crate::render::shell;
 
 /// Processes named in a sentence; the command has all.
 const MOST_NAMED: usize = 5;
@@ -201,7 +202,7 @@ impl<'a> Unit<'a> {
             // `--user` alone is the manager of whoever runs it, root's own included.
             Some(user) => format!(" --user -M {user}@.host"),
         };
-        let name = super::shell::word(self.name.as_bytes());
+        let name = shell::word(self.name.as_bytes());
         format!("systemctl{manager} stop -- {name}")
     }
 }

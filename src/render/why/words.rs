@@ -3,7 +3,7 @@
 use super::case::{asked, local};
 use super::{Probe, WhyReport};
 use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
-use crate::model::Refusal;
+use crate::model::{Protocol, Refusal};
 use crate::render::escape;
 
 /// What a verdict is about, with the interface where one was named.
@@ -14,6 +14,7 @@ pub(super) fn verdict(report: &WhyReport<'_>, answer: &Answer) -> String {
     };
     let asked = asked(report.machine, &answer.query);
     match answer.outcome {
+        Outcome::Unknown if !answer.blockers.is_empty() => format!("{asked} may be blocked{on}"),
         Outcome::Unknown => format!("{asked} cannot be told{on}"),
         outcome => format!("{asked} is {}{on}", outcome.name()),
     }
@@ -31,6 +32,9 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             "the socket on {} was taken to be without SO_REUSEADDR, as its flags could not be read",
             socket(index)
         ),
+        Assumption::ReuseAddressUnread => "whether what the server left has SO_REUSEADDR, as that \
+             of most servers has, could not be read, and with it bind succeeds"
+            .to_owned(),
         Assumption::NoReusePort { socket: index } => format!(
             "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
             socket(index)
@@ -39,6 +43,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             "the socket on {} was taken to accept IPv4 too, as its IPV6_V6ONLY could not be read",
             socket(index)
         ),
+        Assumption::V6OnlyAsListener => {
+            "the connections on the port were taken to refuse IPv4, as \
+             whoever listens there does: their IPV6_V6ONLY could not be read"
+                .to_owned()
+        }
         Assumption::ReusePortHistory => "SO_REUSEPORT also depends on the past of the port, which \
              the kernel does not tell; in a few cases of a thousand it decides otherwise"
             .to_owned(),
@@ -97,14 +106,7 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
              listens, the listen of the other fails with EADDRINUSE",
             socket(*index)
         ),
-        Note::JoinsGroup { members } => format!(
-            "it would join {members} {} on the port by SO_REUSEPORT, and share their connections",
-            if *members == 1 {
-                "listener"
-            } else {
-                "listeners"
-            }
-        ),
+        Note::JoinsGroup { members } => joins(report, *members),
         Note::TakesDatagrams { socket: index } => format!(
             "{} has the port too, and unicast datagrams would go to the socket that was bound last",
             socket(*index)
@@ -119,6 +121,20 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
              connections that do not bind first find one"
             .to_owned(),
     }
+}
+
+/// Whom it would share the port with, and what of theirs.
+fn joins(report: &WhyReport<'_>, members: usize) -> String {
+    let mut answers = report.answers.iter();
+    let is_udp = answers.any(|(answer, _)| answer.query.protocol == Protocol::Udp);
+    let (what, comes) = match is_udp {
+        true => ("socket", "datagrams"),
+        false => ("listener", "connections"),
+    };
+    let s = if members == 1 { "" } else { "s" };
+    format!(
+        "it would join {members} {what}{s} on the port by SO_REUSEPORT, and share their {comes}"
+    )
 }
 
 /// What came of asking the kernel.

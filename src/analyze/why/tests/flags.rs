@@ -50,12 +50,17 @@ fn an_unread_flag_is_taken_for_unset_and_said() {
     let answer = check(
         "0.0.0.0:8080 ra",
         &[left().with(unread)],
-        "EADDRINUSE time-wait assumed",
+        "unknown time-wait assumed",
     );
+    assert_eq!(answer.assumptions, [Assumption::ReuseAddressUnread]);
+    // A client has no such flag as a rule.
+    let drew = time_wait("127.0.0.1:40003", "127.0.0.1:443", 41_000).with(unread);
+    let answer = check("0.0.0.0:40003 ra", &[drew], "EADDRINUSE time-wait assumed");
     assert_eq!(
         answer.assumptions,
         [Assumption::NoReuseAddress { socket: 0 }]
     );
+    assert_eq!(answer.blockers[0].fixes[0], Fix::Probe);
     let answer = check(
         "0.0.0.0:8080 rp",
         &[listener("0.0.0.0:8080").with(unread)],
@@ -105,6 +110,41 @@ fn v6only_matters_where_ipv4_is_asked_for() {
         "EADDRINUSE outgoing-connection assumed",
     );
     check("127.0.0.1:8080", &[connection], "free");
+}
+
+#[test]
+fn a_connection_refuses_ipv4_as_its_listener_does() {
+    let accepted = || established("[::1]:8080", "[::1]:40300").with(unread);
+    for at in ["[::]:8080", "[::1]:8080"] {
+        let only = listener(at).with(v6only);
+        let answer = check(
+            "0.0.0.0:8080",
+            &[accepted(), only, accepted()],
+            "free assumed",
+        );
+        assert_eq!(answer.assumptions, [Assumption::V6OnlyAsListener]);
+        assert_eq!(answer.with_reuse_address, None);
+    }
+    // Of that one it is not known either, and of others it says nothing.
+    let unknown = listener("[::]:8080").with(unread);
+    let blocked = "EADDRINUSE dual-stack-listener connection-remains assumed";
+    check("0.0.0.0:8080", &[accepted(), unknown], blocked);
+    let elsewhere = listener("[2001:db8::1]:8080").with(v6only);
+    let blocked = "EADDRINUSE connection-remains assumed";
+    check("0.0.0.0:8080", &[accepted(), elsewhere], blocked);
+    // What is known of the connection itself counts, and so does who is surely in the way.
+    let dual = accepted().with(|one| one.flags.v6only = Some(false));
+    let only = listener("[::]:8080").with(v6only);
+    check(
+        "0.0.0.0:8080",
+        &[dual, only.clone()],
+        "EADDRINUSE connection-remains",
+    );
+    check(
+        "0.0.0.0:8080",
+        &[accepted(), only, listener("127.0.0.1:8080")],
+        "EADDRINUSE listener",
+    );
 }
 
 #[test]

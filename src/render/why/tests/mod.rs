@@ -220,6 +220,7 @@ impl<'a> Scene<'a> {
                 },
             },
             netns: Some(4_026_531_840),
+            entrance: None,
             answers: self.answers.clone(),
             sockets: &rows,
             existing: &existing,

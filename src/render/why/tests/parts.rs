@@ -178,7 +178,7 @@ fn heirs_are_ended_and_proxies_are_not() {
     );
     let text = scene.people();
     for part in [
-        "sleep[77] holds 0.0.0.0:8080, inherited from a server that has ended\n",
+        "sleep[77] holds 0.0.0.0:8080, most likely inherited from a server that has ended\n",
         "sleep[77] is a child of systemd[1] now.",
         "       kill 77\n",
         "O_CLOEXEC",

@@ -5,7 +5,7 @@ mod support;
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
@@ -278,6 +278,29 @@ fn every_command_takes_it() {
             everywhere(only_one).exited(2);
         }
         everywhere(&["ephemeral", "--probe"]).exited(3);
+    });
+}
+
+#[test]
+fn one_that_only_a_descriptor_keeps_can_be_named() {
+    in_namespace(|| {
+        let (kept, listener) = in_new_netns(|| {
+            let kept = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+            (
+                kept,
+                TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap(),
+            )
+        });
+        let path = format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            kept.as_fd().as_raw_fd()
+        );
+        let ran = run(&["-N", &path, "-tlnH", "--columns", "local_port"]).exited(0);
+        assert_eq!(ran.text().trim(), PORT.to_string());
+        let ran = run(&["-N", &path, "-qtl", &format!("netns = {path}")]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        drop(listener);
     });
 }
 

@@ -81,10 +81,10 @@ impl FilterText {
         FilterError {
             text: shown.collect(),
             column: (at - start).min(length) + 1,
-            line: Some(FilterLine {
+            line: Some(Box::new(FilterLine {
                 file: self.file.clone(),
                 number,
-            }),
+            })),
             ..error
         }
     }

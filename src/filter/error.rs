@@ -15,7 +15,7 @@ pub struct FilterError {
     /// The whole filter, or the line of its file.
     pub text: String,
     /// Which line of which file that is.
-    pub line: Option<FilterLine>,
+    pub line: Option<Box<FilterLine>>,
     /// Where it went wrong, counted in characters from 1.
     pub column: usize,
     /// What would have made sense.
@@ -38,7 +38,7 @@ pub struct FilterLine {
 impl FilterError {
     fn place(&self) -> String {
         match &self.line {
-            Some(FilterLine { file, number }) => format!(" in {file}, line {number}"),
+            Some(line) => format!(" in {}, line {}", line.file, line.number),
             None => String::new(),
         }
     }

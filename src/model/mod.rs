@@ -44,7 +44,7 @@ pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};
 pub use local::{Ipv6, LocalAddresses, LocalRoute, LocalV6};
-pub use namespace::{Namespace, NetnsId};
+pub use namespace::{Namespace, NetnsId, short_container};
 pub use owner::{Holder, Owner, Owners, Process, Processes};
 pub use port::{PortClass, PortRange, PortSet};
 pub use protocol::{Family, Protocol, Source, Table};

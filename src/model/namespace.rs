@@ -60,7 +60,7 @@ impl Namespace {
     /// which not even the inode may be read goes by a process: `pid:812`.
     pub fn name(&self) -> Option<Cow<'_, [u8]>> {
         let name = self.name.as_deref().map(str::as_bytes);
-        let name = name.or_else(|| self.container.as_deref().map(short));
+        let name = name.or_else(|| self.container.as_deref().map(short_container));
         match (name, self.inode, self.pid) {
             (Some(name), ..) => Some(Cow::Borrowed(name)),
             (None, None, Some(pid)) => Some(Cow::Owned(format!("pid:{pid}").into_bytes())),
@@ -76,8 +76,8 @@ impl Namespace {
     }
 }
 
-/// The beginning of an id; a name as it is.
-fn short(container: &[u8]) -> &[u8] {
+/// The beginning of a container's id, as container tools cut it; a name as it is.
+pub fn short_container(container: &[u8]) -> &[u8] {
     let is_id = container.len() == ID_LEN && container.iter().all(u8::is_ascii_hexdigit);
     if is_id {
         &container[..SHORT_ID_LEN]

@@ -25,6 +25,13 @@ pub struct Process {
     pub containers: Vec<Vec<u8>>,
 }
 
+impl Process {
+    /// The innermost of its containers, by id or name.
+    pub fn container(&self) -> Option<&[u8]> {
+        self.containers.last().map(Vec::as_slice)
+    }
+}
+
 /// What was learnt of processes, by pid.
 pub type Processes = HashMap<u32, Process>;
 

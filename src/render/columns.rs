@@ -7,7 +7,9 @@ use std::str::FromStr;
 use super::address::{Side, push_addr, push_interface, push_number, push_ss_addr, push_ss_port};
 use super::clock::{push_timer, utc};
 use super::{ends, escape};
-use crate::model::{DetailSet, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind};
+use crate::model::{
+    DetailSet, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind, short_container,
+};
 
 /// Processes that a cell of a table names before it counts the rest.
 const MOST_NAMED: usize = 8;
@@ -55,6 +57,8 @@ pub enum Column {
     Exe,
     /// systemd units they run in.
     Unit,
+    /// Containers they run in.
+    Container,
     /// Name of its user, or the number.
     User,
     /// Number of its user.
@@ -106,7 +110,7 @@ pub struct UnknownColumn(pub String);
 
 impl Column {
     /// Every column but TCP's numbers.
-    const FIXED: [Column; 40] = [
+    const FIXED: [Column; 41] = [
         Column::Proto,
         Column::Family,
         Column::State,
@@ -127,6 +131,7 @@ impl Column {
         Column::OwnersStatus,
         Column::Exe,
         Column::Unit,
+        Column::Container,
         Column::User,
         Column::Uid,
         Column::Inode,
@@ -234,6 +239,7 @@ impl Column {
             Column::OwnersStatus => "owners_status",
             Column::Exe => "exe",
             Column::Unit => "unit",
+            Column::Container => "container",
             Column::User => "user",
             Column::Uid => "uid",
             Column::Inode => "inode",
@@ -287,6 +293,7 @@ impl Column {
                 | Column::OwnersStatus
                 | Column::Exe
                 | Column::Unit
+                | Column::Container
                 | Column::PeerProcess
         )
     }
@@ -319,7 +326,7 @@ impl Column {
     pub(super) const fn may_be_wrapped(self) -> bool {
         matches!(
             self,
-            Column::Process | Column::PeerProcess | Column::Exe | Column::Unit
+            Column::Process | Column::PeerProcess | Column::Exe | Column::Unit | Column::Container
         )
     }
 
@@ -330,7 +337,7 @@ impl Column {
 
     /// Whether it needs more of a process than its name.
     pub const fn needs_process_details(self) -> bool {
-        matches!(self, Column::Exe | Column::Unit)
+        matches!(self, Column::Exe | Column::Unit | Column::Container)
     }
 
     /// Appends the cell, which is empty where there is nothing to say.
@@ -375,6 +382,9 @@ impl Column {
             }),
             Column::Unit => push_each(out, row, |out, owner| {
                 push_listed(out, owner.process.unit.as_deref().unwrap_or_default());
+            }),
+            Column::Container => push_each(out, row, |out, owner| {
+                push_listed(out, owner.process.container().map_or(b"", short_container));
             }),
             Column::User => match (row.user, row.uid()) {
                 (Some(user), _) => escape::push_terminal(out, user.as_bytes()),
@@ -535,6 +545,7 @@ impl Column {
             | Column::OwnersStatus
             | Column::Exe
             | Column::Unit
+            | Column::Container
             | Column::User
             | Column::Kind
             | Column::Path

@@ -4,6 +4,7 @@
 //! [`escape`]. Recv-Q and Send-Q, which mean two things each, exist only here.
 
 mod address;
+mod below;
 mod clock;
 mod columns;
 mod csv;

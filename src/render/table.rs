@@ -6,6 +6,7 @@ use std::ops::Range;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
+use super::below::push_below;
 use super::columns::Column;
 use super::paint::Paint;
 use super::plain::width;
@@ -61,14 +62,16 @@ impl TableOptions {
         if self.namespaces {
             columns.push(Column::Netns);
         }
-        if self.timers {
-            columns.push(Column::Timer);
-        }
-        columns.extend(Column::of_details(self.details));
-        if self.beyond_ip && self.details.extended {
-            columns.push(Column::PeerInode);
-        }
+        columns.extend(self.details());
         columns
+    }
+
+    /// Those that stand below the row where there is no room for them.
+    fn details(&self) -> Vec<Column> {
+        let timer = self.timers.then_some(Column::Timer);
+        let peer = (self.beyond_ip && self.details.extended).then_some(Column::PeerInode);
+        let details = Column::of_details(self.details);
+        timer.into_iter().chain(details).chain(peer).collect()
     }
 }
 
@@ -153,6 +156,8 @@ impl Line {
 struct Grid {
     columns: Vec<Column>,
     widths: Vec<usize>,
+    /// Columns for which there is no room beside the others, and the width there is.
+    below: Option<(Vec<Column>, usize)>,
     /// The groups in their order, and how many rows each has.
     groups: Vec<(Group, usize)>,
     wrapped: bool,
@@ -202,12 +207,42 @@ impl Grid {
                 .filter(kept)
                 .map(|index| widths[index])
                 .collect(),
+            below: None,
             groups,
             wrapped: false,
             count,
         };
+        if options.columns.is_none() {
+            grid.move_below(&options.details(), options.width);
+        }
         grid.fit(options.width);
         grid
+    }
+
+    /// Moves details below the rows where they do not fit beside the others.
+    fn move_below(&mut self, details: &[Column], room: Option<usize>) {
+        let Some(room) = room.filter(|room| self.total() > *room) else {
+            return;
+        };
+        let cells = self
+            .columns
+            .iter()
+            .copied()
+            .zip(self.widths.iter().copied());
+        let (below, beside): (Vec<_>, Vec<_>) =
+            cells.partition(|(column, _)| details.contains(column));
+        if below.is_empty() || beside.is_empty() {
+            return;
+        }
+        (self.columns, self.widths) = beside.into_iter().unzip();
+        let below = below.into_iter().map(|(column, _)| column);
+        self.below = Some((below.collect(), room));
+    }
+
+    /// How wide it is.
+    fn total(&self) -> usize {
+        let total: usize = self.widths.iter().map(|width| width + GAP).sum();
+        total.saturating_sub(GAP)
     }
 
     /// Narrows the widest column until the table fits, as long as it stays readable.
@@ -216,8 +251,7 @@ impl Grid {
         if self.count > MOST_WRAPPED {
             return;
         }
-        let total: usize = self.widths.iter().map(|width| width + GAP).sum();
-        let excess = total.saturating_sub(GAP).saturating_sub(room);
+        let excess = self.total().saturating_sub(room);
         let widest = self
             .columns
             .iter()
@@ -237,19 +271,40 @@ impl Grid {
         rows: Range<usize>,
         row: &dyn Fn(usize) -> Row<'a>,
     ) -> io::Result<()> {
-        let mut line = Line::default();
         let mut text = Vec::new();
-        if self.count > MOST_WRAPPED || self.columns.is_empty() {
-            for index in rows {
-                line.fill(&self.columns, &row(index));
-                line.push(&mut text, &self.widths);
-                if text.len() >= OUTPUT_LEN {
-                    out.write_all(&text)?;
-                    text.clear();
-                }
-            }
+        let plainly = self.count > MOST_WRAPPED || self.columns.is_empty();
+        if !plainly && self.below.is_none() {
+            self.draw_wrapped(rows, row, &mut text);
             return out.write_all(&text);
         }
+        let mut line = Line::default();
+        for index in rows {
+            let of_row = row(index);
+            if plainly || !self.wrapped {
+                line.fill(&self.columns, &of_row);
+                line.push(&mut text, &self.widths);
+            } else {
+                self.draw_wrapped(index..index + 1, row, &mut text);
+            }
+            if let Some((columns, room)) = &self.below {
+                push_below(&mut text, columns, &of_row, *room);
+            }
+            if text.len() >= OUTPUT_LEN {
+                out.write_all(&text)?;
+                text.clear();
+            }
+        }
+        out.write_all(&text)
+    }
+
+    /// Draws rows of which cells may take several lines.
+    fn draw_wrapped<'a>(
+        &self,
+        rows: Range<usize>,
+        row: &dyn Fn(usize) -> Row<'a>,
+        text: &mut Vec<u8>,
+    ) {
+        let mut line = Line::default();
         let mut table = Table::new();
         table.load_style(NOTHING);
         table.set_content_arrangement(if self.wrapped {
@@ -270,7 +325,6 @@ impl Grid {
             text.extend_from_slice(line.trim_end().as_bytes());
             text.push(b'\n');
         }
-        out.write_all(&text)
     }
 }
 
@@ -287,6 +341,10 @@ mod tests {
 
     /// A table of the same row, over and over.
     fn drawn_often(count: usize, comm: &str, width: Option<usize>) -> String {
+        drawn_with(count, comm, width, DetailSet::NONE)
+    }
+
+    fn drawn_with(count: usize, comm: &str, width: Option<usize>, details: DetailSet) -> String {
         let socket = Socket {
             protocol: Protocol::Tcp,
             state: State::Listen,
@@ -331,7 +389,7 @@ mod tests {
             columns: None,
             beyond_ip: false,
             timers: false,
-            details: DetailSet::NONE,
+            details,
             namespaces: false,
             header: true,
             width,
@@ -358,6 +416,37 @@ mod tests {
             assert!(width(line.as_bytes()) <= 50, "{text}");
         }
         assert!(text.contains("  root\n"), "{text}");
+    }
+
+    #[test]
+    fn details_without_room_stand_below_their_row() {
+        let details = DetailSet {
+            extended: true,
+            ..DetailSet::NONE
+        };
+        for count in [1, MOST_WRAPPED + 1] {
+            let text = drawn_with(count, "web", Some(50), details);
+            let lines: Vec<&str> = text.lines().take(4).collect();
+            assert_eq!(
+                lines,
+                [
+                    "PROTO  SEND-Q  LOCAL         PROCESS   USER",
+                    &format!("LISTEN {count}"),
+                    "tcp    128     127.0.0.1:80  web[1,2]  root",
+                    "        uid:0 inode:5 class:system",
+                ]
+            );
+            let narrow = drawn_with(count, "web", Some(20), details);
+            assert!(
+                narrow.contains("\n        uid:0\n        inode:5\n"),
+                "{narrow}"
+            );
+        }
+        for width in [None, Some(100)] {
+            let text = drawn_with(1, "web", width, details);
+            assert!(text.contains("USER  UID  INODE  CLASS\n"), "{text}");
+            assert_eq!(text.lines().count(), 3);
+        }
     }
 
     #[test]

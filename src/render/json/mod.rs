@@ -365,6 +365,8 @@ fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
         push_optional(out, process.exe.as_deref());
         out.extend_from_slice(b",\"unit\":");
         push_optional(out, process.unit.as_deref());
+        out.extend_from_slice(b",\"container\":");
+        push_optional(out, process.container());
         out.push(b'}');
     }
     out.extend_from_slice(b"],\"owners_status\":");

@@ -89,6 +89,12 @@ pub enum UsageError {
     /// A target that makes no sense.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// What is left of `-A` is nothing.
+    #[error("-A leaves out every table; name one that is listed, as in -A tcp or -A all,!udp")]
+    NoTable,
+    /// A format before a command that has one way to print.
+    #[error("{0} prints in one way: it takes no --format and no --json")]
+    OneFormat(&'static str),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

@@ -24,6 +24,11 @@ pub struct FilterError {
 }
 
 impl FilterError {
+    /// Whether not even the first word begins a filter.
+    pub fn is_no_filter(&self) -> bool {
+        self.column == 1 && self.expected == super::parse::TESTS
+    }
+
     fn reason(&self) -> String {
         match &self.reason {
             Some(reason) => format!(" ({reason})"),

@@ -252,7 +252,7 @@ pub fn row(out: &mut Vec<u8>, row: &Row<'_>, fields: JsonFields) {
 }
 
 /// The namespace as it was asked for, else no more than its number.
-fn push_namespace(out: &mut Vec<u8>, namespace: Option<&Namespace>, netns: Option<u64>) {
+pub(super) fn push_namespace(out: &mut Vec<u8>, namespace: Option<&Namespace>, netns: Option<u64>) {
     let Some(namespace) = namespace else {
         return push_optional_number(out, netns);
     };

@@ -12,8 +12,9 @@ use super::plain::width;
 use crate::analyze::Group;
 use crate::model::{DetailSet, Row};
 
-/// Blanks between two columns.
+/// Blanks between two columns, and where a table is too wide.
 const GAP: usize = 2;
+const NARROW_GAP: usize = 1;
 /// Beyond this many rows nobody reads cells that were wrapped with care.
 const MOST_WRAPPED: usize = 2000;
 /// Output is handed on in pieces of about this size.
@@ -64,8 +65,12 @@ impl TableOptions {
         if self.timers {
             columns.push(Column::Timer);
         }
+        if self.beyond_ip && !self.details.extended {
+            columns.push(Column::Inode);
+        }
         columns.extend(Column::of_details(self.details));
-        if self.beyond_ip && self.details.extended {
+        if self.beyond_ip {
+            // Most have no name, and nothing else tells them apart.
             columns.push(Column::PeerInode);
         }
         columns
@@ -92,7 +97,7 @@ pub fn table<'a>(
             line.ends.push(line.text.len());
         }
         let mut titles = Vec::new();
-        line.push(&mut titles, &grid.widths);
+        line.push(&mut titles, &grid.widths, grid.gap);
         let titles = String::from_utf8_lossy(&titles);
         options.paint.faint(&mut text, titles.trim_end());
         text.push(b'\n');
@@ -137,11 +142,11 @@ impl Line {
     }
 
     /// Appends the cells in columns of these widths.
-    fn push(&self, out: &mut Vec<u8>, widths: &[usize]) {
+    fn push(&self, out: &mut Vec<u8>, widths: &[usize], gap: usize) {
         let start = out.len();
         for (cell, &wanted) in self.cells().zip(widths) {
             out.extend_from_slice(cell);
-            let blanks = (wanted + GAP).saturating_sub(width(cell));
+            let blanks = (wanted + gap).saturating_sub(width(cell));
             out.resize(out.len() + blanks, b' ');
         }
         out.truncate(start + out[start..].trim_ascii_end().len());
@@ -155,6 +160,8 @@ struct Grid {
     widths: Vec<usize>,
     /// The groups in their order, and how many rows each has.
     groups: Vec<(Group, usize)>,
+    /// Blanks between two columns.
+    gap: usize,
     wrapped: bool,
     count: usize,
 }
@@ -203,21 +210,51 @@ impl Grid {
                 .map(|index| widths[index])
                 .collect(),
             groups,
+            gap: GAP,
             wrapped: false,
             count,
         };
-        grid.fit(options.width);
+        grid.fit(options);
         grid
     }
 
-    /// Narrows the widest column until the table fits, as long as it stays readable.
-    fn fit(&mut self, room: Option<usize>) {
-        let Some(room) = room else { return };
-        if self.count > MOST_WRAPPED {
+    /// Makes the table fit: by narrower gaps, by its widest column, then without the user. One
+    /// that is too wide all the same is left to the terminal, whole.
+    fn fit(&mut self, options: &TableOptions) {
+        let Some(room) = options.width.filter(|_| self.count <= MOST_WRAPPED) else {
+            return;
+        };
+        let narrow_gaps = self.excess(room, NARROW_GAP);
+        if self.excess(room, GAP) == 0 || narrow_gaps > 0 && self.narrow(room) {
             return;
         }
-        let total: usize = self.widths.iter().map(|width| width + GAP).sum();
-        let excess = total.saturating_sub(GAP).saturating_sub(room);
+        self.gap = NARROW_GAP;
+        if narrow_gaps == 0 || self.narrow(room) || options.columns.is_some() {
+            return;
+        }
+        let user = self
+            .columns
+            .iter()
+            .position(|column| *column == Column::User);
+        if let Some(index) = user {
+            self.columns.remove(index);
+            let width = self.widths.remove(index);
+            if self.excess(room, self.gap) > 0 && !self.narrow(room) {
+                self.columns.insert(index, Column::User);
+                self.widths.insert(index, width);
+            }
+        }
+    }
+
+    /// By how much it is too wide with such gaps.
+    fn excess(&self, room: usize, gap: usize) -> usize {
+        let total: usize = self.widths.iter().map(|width| width + gap).sum();
+        total.saturating_sub(gap).saturating_sub(room)
+    }
+
+    /// Narrows the widest column until the table fits; `false` where it would not be readable.
+    fn narrow(&mut self, room: usize) -> bool {
+        let excess = self.excess(room, self.gap);
         let widest = self
             .columns
             .iter()
@@ -225,10 +262,12 @@ impl Grid {
             .filter(|(column, _)| column.may_be_wrapped())
             .map(|(_, width)| width)
             .max();
-        if let Some(width) = widest.filter(|_| excess > 0) {
-            *width = width.saturating_sub(excess).max(LEAST_WIDTH);
-            self.wrapped = true;
-        }
+        let Some(width) = widest.filter(|width| **width >= excess + LEAST_WIDTH) else {
+            return false;
+        };
+        *width -= excess;
+        self.wrapped = true;
+        true
     }
 
     fn draw<'a>(
@@ -242,7 +281,7 @@ impl Grid {
         if self.count > MOST_WRAPPED || self.columns.is_empty() {
             for index in rows {
                 line.fill(&self.columns, &row(index));
-                line.push(&mut text, &self.widths);
+                line.push(&mut text, &self.widths, self.gap);
                 if text.len() >= OUTPUT_LEN {
                     out.write_all(&text)?;
                     text.clear();
@@ -262,8 +301,8 @@ impl Grid {
             table.add_row(line.cells().map(String::from_utf8_lossy));
         }
         for (column, &width) in table.column_iter_mut().zip(&self.widths) {
-            column.set_padding((0, GAP as u16));
-            let width = u16::try_from(width + GAP).unwrap_or(u16::MAX);
+            column.set_padding((0, self.gap as u16));
+            let width = u16::try_from(width + self.gap).unwrap_or(u16::MAX);
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
         }
         for line in table.lines() {
@@ -358,6 +397,22 @@ mod tests {
             assert!(width(line.as_bytes()) <= 50, "{text}");
         }
         assert!(text.contains("  root\n"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_fit_is_not_broken() {
+        // One gap narrower, without the user, or as it is.
+        let wide = drawn("bus-daemon-x", None);
+        let full = wide.lines().last().unwrap().len();
+        for room in 10..full {
+            let text = drawn("bus-daemon-x", Some(room));
+            let fits = text.lines().all(|line| width(line.as_bytes()) <= room);
+            let rows = text.lines().count();
+            assert!(fits || rows == 3, "{room}: {text}");
+        }
+        let text = drawn("bus-daemon-x", Some(full - 3));
+        assert!(text.contains("bus-daemon-x[1,2] root"), "{text}");
+        assert!(drawn("x", Some(34)).contains("127.0.0.1:80 x[1,2]\n"));
     }
 
     #[test]

@@ -461,6 +461,26 @@ fn a_mistake_in_a_filter_names_its_column_and_what_was_expected() {
 }
 
 #[test]
+fn a_first_word_that_is_no_filter_is_told_what_may_be_meant() {
+    for (words, expected) in [
+        ("8080", "portstat why 8080"),
+        ("-i :80", "'sport = :80'"),
+        ("nginx", "comm = nginx"),
+        ("help", "portstat --help"),
+        ("ephemral", "portstat ephemeral"),
+        (":99999", "ports end at 65535"),
+        ("sport = :99999", "ports end at 65535"),
+        ("-tn dport = :99999", "ports end at 65535"),
+        ("-c 1x", "no number of seconds"),
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let ran = run(&words).exited(2);
+        assert!(ran.stderr.contains(expected), "{words:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("fwmark"), "{words:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn what_is_shown_of_bad_arguments_is_escaped() {
     check_refused(&["-tan", "sport = \x1b[2J"], &["column 9"]);
     check_refused(&["-t", "--columns", "\x1b[2J"], &[]);

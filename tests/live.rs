@@ -1068,6 +1068,16 @@ fn owners_out_of_reach_are_hidden_with_one_warning() {
                 assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
                 assert!(ran.stderr.contains("hidden"), "{}", ran.stderr);
             }
+            let folder = tempfile::tempdir().unwrap();
+            let recording = folder.path().join("recording");
+            let mut command = portstat::command(&["record", recording.to_str().unwrap()]);
+            without_rights(&mut command);
+            let recorded = portstat::finish(&mut command);
+            assert_eq!(recorded.code, 0);
+            let warned = recorded.stderr.lines().any(|line| {
+                line.starts_with("portstat: owners of ") && line.contains("sockets are hidden: ")
+            });
+            assert!(warned, "{}", recorded.stderr);
             let document = json.json();
             let sockets = document["sockets"].as_array().unwrap();
             let hidden = sockets

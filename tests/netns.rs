@@ -272,7 +272,26 @@ fn every_command_takes_it() {
         let everywhere = |args: &[&str]| run(&[&["-N", "all"], args].concat());
         let overview = everywhere(&[]).exited(0);
         assert!(overview.text().contains("8080"), "{}", overview.text());
-        everywhere(&["-s"]).exited(0);
+        let counts = everywhere(&["-s", "-t", "--json"]).exited(0).json();
+        let counts = counts["counts"].as_array().unwrap();
+        let here = counts.iter().find(|count| count["netns"] == room.inode);
+        let here = here.unwrap();
+        assert_eq!(
+            (&here["state"], &here["count"]),
+            (&"LISTEN".into(), &1.into())
+        );
+        let text = everywhere(&["-s", "-t"]).exited(0).text().to_owned();
+        assert!(text.lines().next().unwrap().ends_with("  NETNS"), "{text}");
+        let csv = everywhere(&["-s", "--format", "csv"])
+            .exited(0)
+            .text()
+            .to_owned();
+        assert!(
+            csv.starts_with("proto,family,state,count,netns\r\n"),
+            "{csv}"
+        );
+        let elsewhere = run(&["-tln", "netns", "=", &room.inode.to_string()]).exited(0);
+        assert!(elsewhere.stderr.contains("-N NAME"), "{}", elsewhere.stderr);
         everywhere(&["-q", "-tl", "sport", "=", ":8080"]).exited(0);
         for only_one in [&["why", "80"][..], &["record", "x"]] {
             everywhere(only_one).exited(2);

@@ -426,8 +426,8 @@ fn addresses_that_make_no_sense_are_left_out_and_said() {
         .with("proc/net/if_inet6", "192.0.2.7\n");
     let (_folder, again, ran) = record(&from, &["--redact"]);
     for said in [
-        "rtnl/local.nlmsg: 1 messages that are no routes",
-        "proc/net/if_inet6: 1 lines that are no addresses",
+        "rtnl/local.nlmsg: 1 message that is no route",
+        "proc/net/if_inet6: 1 line that is no address",
     ] {
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
@@ -455,7 +455,10 @@ fn a_copy_has_whom_the_holders_come_from() {
         .with_folder("proc/12/fd");
     let holder = Holder { pid: 10, fd: 3 };
     let (_folder, again, ran) = record(&from, &[]);
-    assert!(ran.text().starts_with("recorded 0 sockets and 1 processes"));
+    assert!(
+        ran.text()
+            .starts_with("recorded 0 sockets and 1 process in")
+    );
     let told = lineage(&again, holder);
     assert_eq!(told, lineage(from.path(), holder));
     let words = [&b"child"[..], b"-secret"].map(<[u8]>::to_vec);

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use super::ephemeral::EphemeralArgs;
 use super::global::GlobalArgs;
 use super::list::ListArgs;
+use super::refused::explained;
 use super::why::WhyArgs;
 
 const EXAMPLES: &str = "\
@@ -49,6 +50,8 @@ See portstat(1).";
     about,
     after_long_help = EXAMPLES,
     disable_help_subcommand = true,
+    args_override_self = true,
+    infer_long_args = true,
     override_usage = "portstat [FLAGS] [FILTER…]\n       portstat COMMAND"
 )]
 pub struct Args {
@@ -67,6 +70,7 @@ impl Args {
     /// Reads a command line, of which the first word is the program's own name.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
         Args::try_parse_from(with_intervals(words))
+            .map_err(|error| explained(error, &mut Args::command()))
     }
 }
 
@@ -102,10 +106,10 @@ fn split_interval(word: &str) -> Option<(&str, &str)> {
         .strip_prefix('-')
         .filter(|flags| !flags.starts_with('-'))?;
     let before = bundle.find('c')?;
-    // What follows -N names a network namespace, what follows -f a family, and -F a file.
+    // What follows -N names a network namespace, what follows -f a family, -F a file and -A tables.
     let flags_only = bundle[..before]
         .bytes()
-        .all(|flag| flag.is_ascii_alphanumeric() && !matches!(flag, b'f' | b'F' | b'N'));
+        .all(|flag| flag.is_ascii_alphanumeric() && !matches!(flag, b'A' | b'f' | b'F' | b'N'));
     flags_only.then(|| word.split_at(before + 2))
 }
 
@@ -203,6 +207,54 @@ mod tests {
         assert!(args.list.quiet && args.list.tcp);
         assert_eq!(args.list.filter, ["sport", "=", ":9"]);
         assert!(Args::try_parse_from(["portstat", "-Z9"]).is_err());
+    }
+
+    #[test]
+    fn a_flag_may_be_repeated_and_of_two_values_the_last_counts() {
+        let read = |words: &str| {
+            let words = ["portstat"].into_iter().chain(words.split(' '));
+            Args::read(words.map(OsString::from)).unwrap()
+        };
+        for words in [
+            "-tt",
+            "-tnln",
+            "-tlp -p",
+            "-n -tn",
+            "--tcp -t",
+            "--json --json",
+        ] {
+            read(words);
+        }
+        let args =
+            read("-f inet -f unix --columns pid --columns user -c 1 -c 2 --sort pid --sort user");
+        assert_eq!(args.list.family.len(), 2);
+        assert_eq!(args.list.columns.len(), 2);
+        let seconds = args.list.continuous.map(Seconds::duration);
+        assert_eq!(seconds, Some(Duration::from_secs(2)));
+        assert_eq!(args.list.sort, Some("user".parse().unwrap()));
+        let args = read("--format csv --format plain -N a -N b");
+        assert_eq!(args.global.format, super::super::global::FormatArg::Plain);
+        assert_eq!(args.global.netns, Some("b".into()));
+        read("why 80 --reuseaddr --reuseaddr --proto tcp --proto udp");
+        read("ephemeral --warn 5 --warn 6 --quiet --quiet");
+    }
+
+    #[test]
+    fn long_names_may_be_cut_as_in_ss() {
+        let words = [
+            "portstat",
+            "--listen",
+            "--num",
+            "--proc",
+            "--mem",
+            "--netns=a",
+            "--net=b",
+        ];
+        let args = Args::read(words.map(OsString::from)).unwrap();
+        assert!(args.list.listening && args.list.numeric && args.list.processes);
+        assert!(args.list.memory && args.global.netns == Some("b".into()));
+        // It may be --resolve or --raw.
+        assert!(Args::read(["portstat", "--r"].map(OsString::from)).is_err());
     }
 
     #[track_caller]

@@ -6,24 +6,36 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
+/// Where the help of a command lists what every command takes.
+const HEADING: &str = "Options of every command";
+
 /// What every command takes.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct GlobalArgs {
-    /// How to print: table on a terminal and plain elsewhere, unless told
-    #[arg(long, global = true, value_enum, default_value_t = FormatArg::Auto, value_name = "FORMAT")]
+    /// How to print sockets: auto (table on a terminal, else plain), table, plain, json, jsonl or
+    /// csv; `why`: human or json; `ephemeral`: human, json, nagios or prometheus
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        value_enum,
+        default_value_t = FormatArg::Auto,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     pub format: FormatArg,
     /// The same as --format json
-    #[arg(long, global = true, conflicts_with = "format")]
+    #[arg(long, global = true, help_heading = HEADING, conflicts_with = "format")]
     pub json: bool,
     /// When to colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = HEADING, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
     pub color: ColorArg,
     /// Look at a recording instead of this machine: a folder made by `portstat record`, a file
     /// made by `ss -D`, or a copy of /proc
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR")]
     pub from: Option<PathBuf>,
     /// Another network namespace: a name of `ip netns`, a process, a file; self, or all
-    #[arg(short = 'N', long, global = true, value_name = "NETNS")]
+    #[arg(short = 'N', long, alias = "net", global = true, help_heading = HEADING, value_name = "NETNS")]
     pub netns: Option<OsString>,
 }
 

@@ -52,11 +52,7 @@ impl KillPlan {
         is_recording: bool,
         can_ask: bool,
     ) -> Result<KillPlan, UsageError> {
-        let others = [
-            (args.events, "-E"),
-            (args.continuous.is_some(), "-c"),
-            (args.summary, "-s"),
-        ];
+        let others = [(args.continuous.is_some(), "-c"), (args.summary, "-s")];
         if let Some((_, other)) = others.into_iter().find(|(is_given, _)| *is_given) {
             return Err(UsageError::Conflict("-K", other));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::filter::filter_text;
 use super::global::Seconds;
 use super::output::{Format, Output, UsageError};
+use super::refused;
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, UnknownColumn};
 
@@ -35,6 +36,15 @@ pub struct ListArgs {
     /// Sockets of a family: inet, inet6, link, unix or netlink; may be given again
     #[arg(short = 'f', long, value_name = "FAMILY")]
     pub family: Vec<FamilyArg>,
+    /// Sockets of tables of ss: all, inet, tcp, udp, raw, unix, packet, netlink; !udp leaves one out
+    #[arg(
+        short = 'A',
+        long,
+        alias = "socket",
+        value_name = "TABLES",
+        value_delimiter = ','
+    )]
+    pub query: Vec<QueryArg>,
     /// IPv4 sockets only
     #[arg(short = '4', long)]
     pub ipv4: bool,
@@ -62,6 +72,9 @@ pub struct ListArgs {
     /// Details: timers, uid, inode, cookie, cgroup, v6only, shut down directions
     #[arg(short = 'e', long)]
     pub extended: bool,
+    /// The cgroup, with the other details of -e
+    #[arg(long)]
+    pub cgroup: bool,
     /// Timers
     #[arg(short = 'o', long)]
     pub options: bool,
@@ -163,6 +176,41 @@ impl FromStr for FamilyArg {
     }
 }
 
+/// A word of `-A`: tables that are listed, or with `!` are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryArg {
+    protocols: &'static [Protocol],
+    listed: bool,
+}
+
+impl FromStr for QueryArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<QueryArg, String> {
+        let (name, listed) = match text.strip_prefix('!') {
+            Some(name) => (name, false),
+            None => (text, true),
+        };
+        let protocols: &[Protocol] = match name {
+            "all" => &Protocol::EVERY,
+            "inet" => &[Protocol::Tcp, Protocol::Udp, Protocol::Raw],
+            "tcp" => &[Protocol::Tcp],
+            "udp" => &[Protocol::Udp],
+            "raw" => &[Protocol::Raw],
+            "unix" => &[Protocol::Unix],
+            "packet" => &[Protocol::Packet],
+            "netlink" => &[Protocol::Netlink],
+            name => {
+                let reason = refused::query(name).unwrap_or("no such table");
+                return Err(format!(
+                    "{reason}; expected all, inet, tcp, udp, raw, unix, packet or netlink"
+                ));
+            }
+        };
+        Ok(QueryArg { protocols, listed })
+    }
+}
+
 /// What to sort by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SortBy {
@@ -241,7 +289,7 @@ impl ListPlan {
         if json && !args.columns.is_empty() {
             return Err(UsageError::Conflict("--columns", "json and jsonl"));
         }
-        let args = with_families(args);
+        let args = with_families(with_queries(args)?);
         let tables = tables(&args);
         let states = states(&args);
         let names_tables = names_tables(&args);
@@ -256,14 +304,14 @@ impl ListPlan {
             resolve: args.resolve,
             processes: args.processes,
             details: DetailSet {
-                extended: args.extended,
+                extended: args.extended || args.cgroup,
                 memory: args.memory,
                 info: args.info,
                 tos: args.tos,
             },
             oneline: args.oneline,
             // As in ss, where -e tells timers and options in use as well.
-            timers: args.options || args.extended,
+            timers: args.options || args.extended || args.cgroup,
             columns: (!args.columns.is_empty()).then_some(args.columns),
             sort: args.sort,
             interval,
@@ -287,8 +335,33 @@ fn interval(
     if let Some(word) = first.filter(|word| word.parse::<f64>().is_ok()) {
         seconds = word.parse().map_err(UsageError::Interval)?;
         filter.remove(0);
+    } else if let Some(word) = first.filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+        return Err(UsageError::Interval(format!(
+            "{word:?} is no number of seconds"
+        )));
     }
     Ok((Some(seconds.duration()), filter))
+}
+
+/// The words of `-A` as the flags that mean the same, in their order.
+fn with_queries(mut args: ListArgs) -> Result<ListArgs, UsageError> {
+    for QueryArg { protocols, listed } in args.query.clone() {
+        for protocol in protocols {
+            match protocol {
+                Protocol::Tcp => args.tcp = listed,
+                Protocol::Udp => args.udp = listed,
+                Protocol::Raw => args.raw = listed,
+                Protocol::Unix => args.unix = listed,
+                Protocol::Packet => args.packet = listed,
+                Protocol::Netlink => args.netlink = listed,
+            }
+        }
+    }
+    let any = args.tcp || args.udp || args.raw || args.unix || args.packet || args.netlink;
+    match args.query.is_empty() || any {
+        true => Ok(args),
+        false => Err(UsageError::NoTable),
+    }
 }
 
 /// The flags of `-f` as those that mean the same.
@@ -349,6 +422,14 @@ fn states(args: &ListArgs) -> StateSet {
         states = StateSet::ALL;
     }
     if states.is_empty() {
+        if !args.query.is_empty() {
+            // As in ss, but for tables that would be empty then.
+            let connected = args.tcp || args.udp || args.raw || args.unix;
+            return match connected {
+                true => StateSet::DEFAULT,
+                false => StateSet::EMPTY.with(State::Close),
+            };
+        }
         // As in ss, which knows one connected state of UDP and raw IP, and more as soon as a
         // family is named; packet and netlink sockets are never connected.
         if args.udp || args.raw {
@@ -399,6 +480,34 @@ pub(super) mod tests {
         for more in ["-u4", "-u6", "-tu", "-x", "-f=inet", "-ux"] {
             assert_eq!(list(&[more]).states, StateSet::DEFAULT, "{more}");
         }
+    }
+
+    #[test]
+    fn queries_are_those_of_ss() {
+        let names = |query: &str| -> Vec<&str> {
+            let list = list(&["-A", query]);
+            list.tables.iter().map(|table| table.proc_name()).collect()
+        };
+        assert_eq!(names("tcp"), ["tcp", "tcp6"]);
+        assert_eq!(names("tcp,unix"), ["unix", "tcp", "tcp6"]);
+        assert_eq!(names("inet").len(), 6);
+        assert_eq!(names("all").len(), 9);
+        assert_eq!(names("inet,!raw,!udp"), ["tcp", "tcp6"]);
+        assert_eq!(names("!udp,all").len(), 9);
+        assert_eq!(list(&["--socket=tcp", "-4"]).tables.len(), 1);
+        assert_eq!(list(&["-A", "tcp", "-A", "udp"]).tables.len(), 4);
+        assert_eq!(list(&["-A", "all"]).states, StateSet::DEFAULT);
+        assert_eq!(list(&["-A", "udp", "-l"]).states, StateSet::LISTENING);
+        let closed = StateSet::EMPTY.with(State::Close);
+        assert_eq!(list(&["-A", "packet,netlink"]).states, closed);
+        let args = Args::read(["portstat", "-A", "!tcp"].map(OsString::from)).unwrap();
+        assert!(Plan::new(args, &Environment::default()).is_err());
+    }
+
+    #[test]
+    fn the_cgroup_comes_with_the_details() {
+        let list = list(&["-t", "--cgroup"]);
+        assert!(list.details.extended && list.timers);
     }
 
     #[test]

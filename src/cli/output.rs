@@ -105,6 +105,12 @@ pub enum UsageError {
     /// Sockets of which the kernel does not tell when they end.
     #[error("-E: the kernel announces the end of only TCP and UDP sockets, which leaves out {0}")]
     Unannounced(&'static str),
+    /// What is left of `-A` is nothing.
+    #[error("-A leaves out every table; name one that is listed, as in -A tcp or -A all,!udp")]
+    NoTable,
+    /// A format before a command that has one way to print.
+    #[error("{0} prints in one way: it takes no --format and no --json")]
+    OneFormat(&'static str),
     /// Flags that contradict each other.
     #[error("{0} does not go with {1}")]
     Conflict(&'static str, &'static str),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::{Args, Command, RecordArgs, ShellArg};
 use super::ephemeral::EphemeralPlan;
-use super::global::Netns;
+use super::global::{FormatArg, GlobalArgs, Netns};
 use super::kill::KillPlan;
 use super::list::{ListArgs, ListPlan};
 use super::output::{Environment, Format, Output, UsageError};
@@ -74,10 +74,12 @@ impl Plan {
             }
             Some(Command::Record(record)) => {
                 only_defaults(&args.list, "record")?;
+                one_format(&args.global, "record")?;
                 Job::Record(record)
             }
             Some(Command::Completions { shell }) => {
                 only_defaults(&args.list, "completions")?;
+                one_format(&args.global, "completions")?;
                 Job::Completions(shell)
             }
             None if args.list.events => {
@@ -133,6 +135,14 @@ fn only_defaults(list: &ListArgs, command: &'static str) -> Result<(), UsageErro
     } else {
         Err(UsageError::FlagsWithCommand(command))
     }
+}
+
+/// That no format is asked of a command that has but one.
+fn one_format(global: &GlobalArgs, command: &'static str) -> Result<(), UsageError> {
+    if global.json || global.format != FormatArg::Auto {
+        return Err(UsageError::OneFormat(command));
+    }
+    Ok(())
 }
 
 fn method(environment: &Environment) -> Result<Method, UsageError> {
@@ -196,6 +206,9 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         assert!(plan(&["-t", "record", "x"]).is_err());
+        assert!(plan(&["record", "x", "--json"]).is_err());
+        assert!(plan(&["record", "x", "--format", "csv"]).is_err());
+        assert!(plan(&["completions", "bash", "--json"]).is_err());
         assert!(plan(&["-q", "-c"]).is_err());
         assert!(plan(&["-N", "blue", "--from", "x"]).is_err());
         assert!(plan(&["record", "x", "-N", "all"]).is_err());

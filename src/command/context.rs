@@ -52,6 +52,14 @@ pub enum Error {
     /// The file of a filter cannot be read, and why.
     #[error("cannot read the filter in {0}: {1}")]
     FilterFile(String, String),
+    /// Words that are no filter, and what may be meant by them.
+    #[error("filter, column 1: no command or filter begins with {word:?}: {meant}")]
+    NoFilter {
+        /// The first word.
+        word: String,
+        /// What may be meant.
+        meant: String,
+    },
     /// The recording cannot be used.
     #[error("{}", message(&.0.to_string().replace('\n', "\\n")))]
     Host(#[from] HostError),
@@ -84,7 +92,8 @@ impl Error {
     /// The exit code of the contract: 2 usage, 4 the job could not be done.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::Filter(_) | Error::Unconfirmed => 2,
+            Error::Usage(_) | Error::Filter(_) => 2,
+            Error::NoFilter { .. } | Error::Unconfirmed => 2,
             Error::Host(_) | Error::Netns(_) | Error::Nothing(_) | Error::Record(_) => 4,
             Error::File { .. } | Error::FilterFile(..) | Error::Output(_) => 4,
         }

@@ -12,7 +12,7 @@ use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::collect::{Method, lists_bound_sockets};
 use crate::kernel::{Host, Meta, Patience, Recorder};
-use crate::model::{Entrance, HiddenCause, Table};
+use crate::model::{Entrance, Gap, HiddenCause, Table};
 use crate::render::escape::terminal;
 use crate::wire::passwd;
 use crate::wire::redact::Redactor;
@@ -61,7 +61,11 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     }
     recording.settings().map_err(failed)?;
     recording.addresses().map_err(failed)?;
-    let (processes, hidden) = recording.processes().map_err(failed)?;
+    let processes::Held {
+        processes,
+        sockets: held,
+        hidden,
+    } = recording.processes().map_err(failed)?;
     recording.names().map_err(failed)?;
     let sockets = recording.sockets();
     let Recording {
@@ -80,13 +84,23 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     for what in &meta.left_out {
         context.warn(format!("left out of the recording: {what}"));
     }
+    if let Some(cause) = hidden {
+        let count = sockets.saturating_sub(held);
+        context.warn_of_gaps(&[Gap::Owners { count, cause }]);
+    }
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "recorded {sockets} sockets and {processes} processes in {}",
+        "recorded {} and {} in {}",
+        counted(sockets, "socket", "sockets"),
+        counted(processes, "process", "processes"),
         terminal(args.dir.as_os_str().as_bytes())
     )?;
     Ok(Finish::Done)
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn meta(

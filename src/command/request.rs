@@ -3,20 +3,53 @@
 use super::context::{Context, Error};
 use super::filter_file::FilterText;
 use super::names::MachineNames;
-use crate::cli::ListPlan;
+use crate::cli::{ListPlan, meant};
 use crate::collect::Request;
-use crate::filter::{self, Judge, Query, Test};
-use crate::model::{DetailSet, Protocol, StateSet, Table};
+use crate::filter::{self, FilterError, Judge, Names as _, Query, Test};
+use crate::model::{DetailSet, NetnsId, Protocol, StateSet, Table};
 
 /// Parses the filter; warns of what had to be assumed for it.
 pub(super) fn query(context: &mut Context, plan: &ListPlan) -> Result<Query, Error> {
+    let here = context.host.netns();
+    let is_alone = !context.is_everywhere() && !context.host.is_recorded();
     let names = MachineNames::new(context, plan);
     let filter = FilterText::read(plan)?;
-    let query = filter::parse(&filter.text, &names).map_err(|error| filter.placed(error))?;
+    let query = filter::parse(&filter.text, &names)
+        .map_err(|error| no_filter(filter.placed(error), &plan.filter, &names))?;
+    let is_elsewhere = |id: NetnsId| match id {
+        NetnsId::Here => false,
+        NetnsId::Inode(inode) => Some(inode) != here,
+        NetnsId::Elsewhere | NetnsId::Process(_) => true,
+    };
+    let elsewhere = query.asks(&|test| matches!(test, Test::Netns(id) if is_elsewhere(*id)));
     if let Some(gap) = names.into_gap() {
         context.warn_of_gaps(&[gap]);
     }
+    if is_alone && elsewhere {
+        context.warn(
+            "only one network namespace was read, not the one of the filter; -N NAME reads that, \
+             -N all every one"
+                .to_owned(),
+        );
+    }
     Ok(query)
+}
+
+/// The error of a filter, with what may be meant where its first word begins none.
+fn no_filter(error: FilterError, words: &str, names: &MachineNames<'_>) -> Error {
+    let is_service = |word: &str| names.port(word).is_ok();
+    let found = error.is_no_filter().then(|| meant(words, &is_service));
+    match found.flatten() {
+        Some(meant) => Error::NoFilter {
+            word: words
+                .split_ascii_whitespace()
+                .next()
+                .unwrap_or("")
+                .to_owned(),
+            meant,
+        },
+        None => error.into(),
+    }
 }
 
 /// What to ask for: states and tables as narrow as flags and filter allow.

@@ -1,5 +1,6 @@
 //! `-s`: counts per protocol, family and state.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
@@ -10,10 +11,10 @@ use super::request::{lists_ports, query, request};
 use super::sieve::Sieve;
 use crate::analyze::{EphemeralSettings, Summary};
 use crate::cli::{Format, ListPlan};
-use crate::collect::{Batch, Flow, Receiver, Request, collect};
+use crate::collect::{Batch, Flow, Receiver, Request, collect, namespaces};
 use crate::filter::Query;
 use crate::kernel::output::wait_for_next_round;
-use crate::render::{self, Collection};
+use crate::render::{self, Collection, NamespaceCounts};
 
 /// The `schema` of a summary.
 const SCHEMA: &str = "portstat.summary.v1";
@@ -45,9 +46,10 @@ struct Count<'a> {
     sieve: Sieve<'a>,
     annotator: Annotator<'a>,
     stage: Batch,
-    summary: Summary,
+    /// Of each network namespace, by the number that sockets have of theirs.
+    summaries: BTreeMap<u16, Summary>,
     ephemeral: Option<PortCounts<'a>>,
-    before: Option<(Summary, Option<PortCounts<'a>>)>,
+    before: Option<(BTreeMap<u16, Summary>, Option<PortCounts<'a>>)>,
 }
 
 impl<'a> Count<'a> {
@@ -61,7 +63,7 @@ impl<'a> Count<'a> {
             sieve: Sieve::new(context, query),
             annotator: Annotator::new(context, request, Wants::of_filter(query)),
             stage: Batch::default(),
-            summary: Summary::default(),
+            summaries: BTreeMap::new(),
             ephemeral: settings.map(|settings| PortCounts::new(context, settings)),
             before: None,
         }
@@ -70,7 +72,7 @@ impl<'a> Count<'a> {
 
 impl Receiver for Count<'_> {
     fn begin(&mut self) {
-        self.before = Some((self.summary.clone(), self.ephemeral.clone()));
+        self.before = Some((self.summaries.clone(), self.ephemeral.clone()));
     }
 
     fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
@@ -88,17 +90,32 @@ impl Receiver for Count<'_> {
             sieve.sift(&mut self.annotator, &mut self.stage, 0);
         }
         for socket in &self.stage.sockets {
-            self.summary.add(socket);
+            self.summaries.entry(socket.netns).or_default().add(socket);
         }
         Ok(Flow::More)
     }
 
     fn take_back(&mut self) -> bool {
-        if let Some((summary, ephemeral)) = self.before.take() {
-            (self.summary, self.ephemeral) = (summary, ephemeral);
+        if let Some((summaries, ephemeral)) = self.before.take() {
+            (self.summaries, self.ephemeral) = (summaries, ephemeral);
         }
         true
     }
+}
+
+/// The counts of each network namespace, of those without sockets too; without a name where there
+/// is but one.
+fn by_namespace(context: &Context, mut summaries: BTreeMap<u16, Summary>) -> Vec<NamespaceCounts> {
+    if !context.is_everywhere() {
+        return vec![(None, summaries.remove(&0).unwrap_or_default())];
+    }
+    let namespaces = (0..).zip(namespaces(&context.host));
+    namespaces
+        .map(|(number, namespace)| {
+            let summary = summaries.remove(&number).unwrap_or_default();
+            (Some(namespace), summary)
+        })
+        .collect()
 }
 
 /// Prints the counts once.
@@ -116,8 +133,8 @@ fn print(
     let mut report = collect(&context.host, request, &mut count)?;
     report.gaps.extend(count.sieve.gaps(&report));
     report.gaps.extend(count.annotator.gaps());
-    let summary = &count.summary;
-    let counted = count.ephemeral.take();
+    let counts = by_namespace(context, count.summaries);
+    let counted = count.ephemeral;
     let verdict = settings
         .filter(|_| lists_ports(request))
         .and_then(|settings| whole_verdict(context, request, counted, settings, &mut report.gaps));
@@ -136,7 +153,7 @@ fn print(
             let shown = verdict.as_ref();
             let tables = tables_read(&plan.tables, &report.gaps);
             let paint = plan.output.paint;
-            render::summary_text(&mut out, summary, &tables, shown, header, paint);
+            render::summary_text(&mut out, &counts, &tables, shown, header, paint);
         }
         Format::Json => {
             let mut document = context.document(SCHEMA);
@@ -144,10 +161,10 @@ fn print(
                 sources: report.sources,
                 gaps: report.gaps.clone(),
             };
-            render::summary_json(&mut out, &document, summary, verdict.as_ref());
+            render::summary_json(&mut out, &document, &counts, verdict.as_ref());
         }
-        Format::Jsonl => render::summary_jsonl(&mut out, summary),
-        Format::Csv => render::summary_csv(&mut out, summary, header),
+        Format::Jsonl => render::summary_jsonl(&mut out, &counts),
+        Format::Csv => render::summary_csv(&mut out, &counts, header),
     }
     let mut stdout = io::stdout().lock();
     stdout.write_all(&out)?;

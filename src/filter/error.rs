@@ -36,6 +36,11 @@ pub struct FilterLine {
 }
 
 impl FilterError {
+    /// Whether not even the first word begins a filter.
+    pub fn is_no_filter(&self) -> bool {
+        self.column == 1 && self.line.is_none() && self.expected == super::parse::TESTS
+    }
+
     fn place(&self) -> String {
         match &self.line {
             Some(line) => format!(" in {}, line {}", line.file, line.number),

@@ -75,7 +75,6 @@ pub(super) const PORTS: &[(u16, Protocol, &str, &str)] = &[
     (2376, Tcp, "docker-s", "Docker API over TLS"),
     (2379, Tcp, "etcd-client", "etcd clients"),
     (2380, Tcp, "etcd-server", "etcd peers"),
-    (3000, Tcp, "http-dev", "Development servers (Node, Grafana)"),
     (3268, Tcp, "globalcat", "AD global catalogue"),
     (3269, Tcp, "globalcats", "AD global catalogue over TLS"),
     (3306, Tcp, "mysql", "MySQL, MariaDB"),
@@ -83,7 +82,6 @@ pub(super) const PORTS: &[(u16, Protocol, &str, &str)] = &[
     (4200, Tcp, "ng-serve", "Angular development server"),
     (4369, Tcp, "epmd", "Erlang port mapper"),
     (4500, Udp, "ipsec-nat-t", "IPsec NAT traversal"),
-    (5000, Tcp, "http-dev", "Development servers (Flask)"),
     (5060, Udp, "sip", "Call signalling"),
     (5061, Tcp, "sips", "Call signalling over TLS"),
     (5222, Tcp, "xmpp-client", "XMPP clients"),
@@ -99,17 +97,10 @@ pub(super) const PORTS: &[(u16, Protocol, &str, &str)] = &[
     (6443, Tcp, "kube-apiserver", "Kubernetes API"),
     (6881, Tcp, "bittorrent", "BitTorrent"),
     (7000, Tcp, "cassandra-peer", "Cassandra peers"),
-    (8000, Tcp, "http-dev", "Development servers"),
     (8080, Tcp, "http-alt", "Alternative web"),
     (8333, Tcp, "bitcoin", "Bitcoin"),
     (8443, Tcp, "https-alt", "Alternative web over TLS"),
     (8883, Tcp, "secure-mqtt", "MQTT over TLS"),
-    (
-        9000,
-        Tcp,
-        "http-dev",
-        "Development servers (PHP-FPM, MinIO)",
-    ),
     (9042, Tcp, "cassandra", "Cassandra clients"),
     (9090, Tcp, "prometheus", "Prometheus"),
     (9092, Tcp, "kafka", "Kafka"),
@@ -124,4 +115,12 @@ pub(super) const PORTS: &[(u16, Protocol, &str, &str)] = &[
     (25565, Tcp, "minecraft", "Minecraft"),
     (27017, Tcp, "mongodb", "MongoDB"),
     (51820, Udp, "wireguard", "WireGuard"),
+];
+
+/// Ports that are used for something and have no name of their own. Sorted as [`PORTS`] is.
+pub(super) const NAMELESS: &[(u16, Protocol, &str)] = &[
+    (3000, Tcp, "Development servers (Node, Grafana)"),
+    (5000, Tcp, "Development servers (Flask)"),
+    (8000, Tcp, "Development servers"),
+    (9000, Tcp, "Development servers (PHP-FPM, MinIO)"),
 ];

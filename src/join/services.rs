@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::known_ports::PORTS;
+use super::known_ports::{NAMELESS, PORTS};
 use crate::model::{Protocol, Service};
 
 /// Names of ports: the machine's own, then those that everybody knows.
@@ -10,6 +10,8 @@ use crate::model::{Protocol, Service};
 pub struct Services {
     names: HashMap<(Protocol, u16), String>,
     ports: HashMap<(Protocol, String), u16>,
+    /// Ports whose known name is that of another port on this machine.
+    taken: Vec<(Protocol, u16)>,
 }
 
 impl Services {
@@ -28,6 +30,12 @@ impl Services {
             }
             table.names.entry((protocol, port)).or_insert(name);
         }
+        for &(port, protocol, name, _) in PORTS {
+            let own = table.ports.get(&(protocol, name.to_owned()));
+            if own.is_some_and(|own| *own != port) {
+                table.taken.push((protocol, port));
+            }
+        }
         table
     }
 
@@ -36,12 +44,18 @@ impl Services {
         if let Some(name) = self.names.get(&(protocol, port)) {
             return Some(name);
         }
-        known(protocol, port).map(|(name, _)| name)
+        let (name, _) = known(protocol, port)?;
+        (!self.taken.contains(&(protocol, port))).then_some(name)
     }
 
     /// What a port is for, as far as everybody knows it.
     pub fn description(protocol: Protocol, port: u16) -> Option<&'static str> {
-        known(protocol, port).map(|(_, description)| description)
+        let named = known(protocol, port).map(|(_, description)| description);
+        named.or_else(|| {
+            let mut nameless = NAMELESS.iter();
+            let found = nameless.find(|other| (other.0, other.1) == (port, protocol));
+            found.map(|other| other.2)
+        })
     }
 
     /// Port of a name or alias; of both protocols TCP's is preferred where they differ.
@@ -83,6 +97,44 @@ mod tests {
     fn the_built_in_table_is_sorted() {
         assert!(PORTS.is_sorted_by_key(|&(port, protocol, ..)| (port, protocol)));
         assert!(PORTS.iter().all(|&(.., text)| !text.is_empty()));
+        assert!(NAMELESS.is_sorted_by_key(|&(port, protocol, _)| (port, protocol)));
+        let is_named = |port, protocol| {
+            PORTS
+                .iter()
+                .any(|other| (other.0, other.1) == (port, protocol))
+        };
+        assert!(
+            !NAMELESS
+                .iter()
+                .any(|&(port, protocol, _)| is_named(port, protocol))
+        );
+    }
+
+    #[test]
+    fn a_name_is_that_of_one_port() {
+        let mut ports = HashMap::new();
+        for &(port, _, name, _) in PORTS {
+            assert_eq!(*ports.entry(name).or_insert(port), port, "{name}");
+        }
+        let services = Services::new([Service {
+            name: "http-alt".to_owned(),
+            port: 8008,
+            protocol: Protocol::Tcp,
+            aliases: Vec::new(),
+        }]);
+        assert_eq!(services.name(Protocol::Tcp, 8008), Some("http-alt"));
+        assert_eq!(services.name(Protocol::Tcp, 8080), None);
+        assert_eq!(services.port("http-alt"), Some(8008));
+    }
+
+    #[test]
+    fn ports_of_many_uses_have_no_name() {
+        let services = Services::default();
+        for port in [3000, 5000, 8000, 9000] {
+            assert_eq!(services.name(Protocol::Tcp, port), None);
+            assert!(Services::description(Protocol::Tcp, port).is_some());
+        }
+        assert_eq!(services.port("http-dev"), None);
     }
 
     #[test]

@@ -372,6 +372,9 @@ impl fmt::Display for Gap {
             ),
             Gap::Namespaces { count, why } => why.write(f, *count),
             Gap::Within { namespace, gap } => write!(f, "netns {namespace}: {gap}"),
+            Gap::Unresolved { count: 1 } => f.write_str(
+                "1 address did not resolve in time and is shown as a number (leave out -r)",
+            ),
             Gap::Unresolved { count } => write!(
                 f,
                 "{count} addresses did not resolve in time and are shown as numbers (leave out -r)"

@@ -80,7 +80,8 @@ impl UnseenNamespaces {
             UnseenNamespaces::Unread(reason) => write!(f, "{namespaces} cannot be read: {reason}"),
             UnseenNamespaces::OfProcesses => write!(
                 f,
-                "the network namespaces of {count} processes cannot be told (run as root)"
+                "the network namespaces of {count} process{} cannot be told (run as root)",
+                if count == 1 { "" } else { "es" }
             ),
         }
     }

@@ -93,7 +93,7 @@ impl Csv {
     }
 }
 
-fn push_field(out: &mut Vec<u8>, field: &[u8]) {
+pub(super) fn push_field(out: &mut Vec<u8>, field: &[u8]) {
     if !field
         .iter()
         .any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))

@@ -33,6 +33,6 @@ pub use overview::overview;
 pub use paint::Paint;
 pub use plain::{Plain, PlainOptions};
 pub use socket_words::{count_of_sockets, socket_words};
-pub use summary::{summary_csv, summary_json, summary_jsonl, summary_text};
+pub use summary::{NamespaceCounts, summary_csv, summary_json, summary_jsonl, summary_text};
 pub use table::{TableOptions, table};
 pub use verdict::{verdict_line, verdict_warning};

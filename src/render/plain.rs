@@ -391,9 +391,11 @@ fn push_details(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
     if !(asked.memory || asked.info && is_tcp) {
         return;
     }
+    let line_end = out.len();
     if !options.oneline {
         out.extend_from_slice(b"\n\t");
     }
+    let start = out.len();
     if let Some(memory) = details.memory.as_ref().filter(|_| asked.memory) {
         info::push_memory(out, memory);
     }
@@ -403,6 +405,10 @@ fn push_details(out: &mut Vec<u8>, row: &Row<'_>, options: &PlainOptions) {
             numeric: options.numeric,
         };
         info::push_tcp(out, tcp, row.socket.state, options);
+    }
+    // The line stays, as scripts count on it; no line ends in a blank.
+    if out.len() == start {
+        out.truncate((line_end + 1).min(start));
     }
 }
 

@@ -13,8 +13,9 @@ use super::plain::width;
 use crate::analyze::Group;
 use crate::model::{DetailSet, Row};
 
-/// Blanks between two columns.
+/// Blanks between two columns, and where a table is too wide.
 const GAP: usize = 2;
+const NARROW_GAP: usize = 1;
 /// Beyond this many rows nobody reads cells that were wrapped with care.
 const MOST_WRAPPED: usize = 2000;
 /// Output is handed on in pieces of about this size.
@@ -62,6 +63,10 @@ impl TableOptions {
         if self.namespaces {
             columns.push(Column::Netns);
         }
+        if self.beyond_ip && !self.details.extended {
+            // Most have no name, and nothing else tells them apart.
+            columns.extend([Column::Inode, Column::PeerInode]);
+        }
         columns.extend(self.details());
         columns
     }
@@ -95,7 +100,7 @@ pub fn table<'a>(
             line.ends.push(line.text.len());
         }
         let mut titles = Vec::new();
-        line.push(&mut titles, &grid.widths);
+        line.push(&mut titles, &grid.widths, grid.gap);
         let titles = String::from_utf8_lossy(&titles);
         options.paint.faint(&mut text, titles.trim_end());
         text.push(b'\n');
@@ -140,11 +145,11 @@ impl Line {
     }
 
     /// Appends the cells in columns of these widths.
-    fn push(&self, out: &mut Vec<u8>, widths: &[usize]) {
+    fn push(&self, out: &mut Vec<u8>, widths: &[usize], gap: usize) {
         let start = out.len();
         for (cell, &wanted) in self.cells().zip(widths) {
             out.extend_from_slice(cell);
-            let blanks = (wanted + GAP).saturating_sub(width(cell));
+            let blanks = (wanted + gap).saturating_sub(width(cell));
             out.resize(out.len() + blanks, b' ');
         }
         out.truncate(start + out[start..].trim_ascii_end().len());
@@ -160,6 +165,8 @@ struct Grid {
     below: Option<(Vec<Column>, usize)>,
     /// The groups in their order, and how many rows each has.
     groups: Vec<(Group, usize)>,
+    /// Blanks between two columns.
+    gap: usize,
     wrapped: bool,
     count: usize,
 }
@@ -209,19 +216,20 @@ impl Grid {
                 .collect(),
             below: None,
             groups,
+            gap: GAP,
             wrapped: false,
             count,
         };
         if options.columns.is_none() {
             grid.move_below(&options.details(), options.width);
         }
-        grid.fit(options.width);
+        grid.fit(options);
         grid
     }
 
     /// Moves details below the rows where they do not fit beside the others.
     fn move_below(&mut self, details: &[Column], room: Option<usize>) {
-        let Some(room) = room.filter(|room| self.total() > *room) else {
+        let Some(room) = room.filter(|room| self.excess(*room, GAP) > 0) else {
             return;
         };
         let cells = self
@@ -239,19 +247,43 @@ impl Grid {
         self.below = Some((below.collect(), room));
     }
 
-    /// How wide it is.
-    fn total(&self) -> usize {
-        let total: usize = self.widths.iter().map(|width| width + GAP).sum();
-        total.saturating_sub(GAP)
-    }
-
-    /// Narrows the widest column until the table fits, as long as it stays readable.
-    fn fit(&mut self, room: Option<usize>) {
-        let Some(room) = room else { return };
-        if self.count > MOST_WRAPPED {
+    /// Makes the table fit: by narrower gaps, by its widest column, then without the user. One
+    /// that is too wide all the same is left to the terminal, whole.
+    fn fit(&mut self, options: &TableOptions) {
+        let Some(room) = options.width.filter(|_| self.count <= MOST_WRAPPED) else {
+            return;
+        };
+        let narrow_gaps = self.excess(room, NARROW_GAP);
+        if self.excess(room, GAP) == 0 || narrow_gaps > 0 && self.narrow(room) {
             return;
         }
-        let excess = self.total().saturating_sub(room);
+        self.gap = NARROW_GAP;
+        if narrow_gaps == 0 || self.narrow(room) || options.columns.is_some() {
+            return;
+        }
+        let user = self
+            .columns
+            .iter()
+            .position(|column| *column == Column::User);
+        if let Some(index) = user {
+            self.columns.remove(index);
+            let width = self.widths.remove(index);
+            if self.excess(room, self.gap) > 0 && !self.narrow(room) {
+                self.columns.insert(index, Column::User);
+                self.widths.insert(index, width);
+            }
+        }
+    }
+
+    /// By how much it is too wide with such gaps.
+    fn excess(&self, room: usize, gap: usize) -> usize {
+        let total: usize = self.widths.iter().map(|width| width + gap).sum();
+        total.saturating_sub(gap).saturating_sub(room)
+    }
+
+    /// Narrows the widest column until the table fits; `false` where it would not be readable.
+    fn narrow(&mut self, room: usize) -> bool {
+        let excess = self.excess(room, self.gap);
         let widest = self
             .columns
             .iter()
@@ -259,10 +291,12 @@ impl Grid {
             .filter(|(column, _)| column.may_be_wrapped())
             .map(|(_, width)| width)
             .max();
-        if let Some(width) = widest.filter(|_| excess > 0) {
-            *width = width.saturating_sub(excess).max(LEAST_WIDTH);
-            self.wrapped = true;
-        }
+        let Some(width) = widest.filter(|width| **width >= excess + LEAST_WIDTH) else {
+            return false;
+        };
+        *width -= excess;
+        self.wrapped = true;
+        true
     }
 
     fn draw<'a>(
@@ -282,7 +316,7 @@ impl Grid {
             let of_row = row(index);
             if plainly || !self.wrapped {
                 line.fill(&self.columns, &of_row);
-                line.push(&mut text, &self.widths);
+                line.push(&mut text, &self.widths, self.gap);
             } else {
                 self.draw_wrapped(index..index + 1, row, &mut text);
             }
@@ -317,8 +351,8 @@ impl Grid {
             table.add_row(line.cells().map(String::from_utf8_lossy));
         }
         for (column, &width) in table.column_iter_mut().zip(&self.widths) {
-            column.set_padding((0, GAP as u16));
-            let width = u16::try_from(width + GAP).unwrap_or(u16::MAX);
+            column.set_padding((0, self.gap as u16));
+            let width = u16::try_from(width + self.gap).unwrap_or(u16::MAX);
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
         }
         for line in table.lines() {
@@ -447,6 +481,22 @@ mod tests {
             assert!(text.contains("USER  UID  INODE  CLASS\n"), "{text}");
             assert_eq!(text.lines().count(), 3);
         }
+    }
+
+    #[test]
+    fn what_cannot_fit_is_not_broken() {
+        // One gap narrower, without the user, or as it is.
+        let wide = drawn("bus-daemon-x", None);
+        let full = wide.lines().last().unwrap().len();
+        for room in 10..full {
+            let text = drawn("bus-daemon-x", Some(room));
+            let fits = text.lines().all(|line| width(line.as_bytes()) <= room);
+            let rows = text.lines().count();
+            assert!(fits || rows == 3, "{room}: {text}");
+        }
+        let text = drawn("bus-daemon-x", Some(full - 3));
+        assert!(text.contains("bus-daemon-x[1,2] root"), "{text}");
+        assert!(drawn("x", Some(34)).contains("127.0.0.1:80 x[1,2]\n"));
     }
 
     #[test]

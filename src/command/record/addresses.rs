@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Recording;
+use super::{Recording, counted};
 use crate::collect::{V6_ADDRESSES, copy_local_routes, copy_v6_addresses};
 use crate::kernel::LOCAL_ROUTES;
 
@@ -13,8 +13,12 @@ impl Recording<'_> {
             Ok((messages, bad)) => {
                 self.recorder.write(LOCAL_ROUTES, &messages)?;
                 if bad > 0 {
-                    let what = format!("{LOCAL_ROUTES}: {bad} messages that are no routes");
-                    self.left_out.push(what);
+                    let what = counted(
+                        bad,
+                        "message that is no route",
+                        "messages that are no routes",
+                    );
+                    self.left_out.push(format!("{LOCAL_ROUTES}: {what}"));
                 }
             }
             Err(error) => self.left_out.push(format!("{LOCAL_ROUTES}: {error}")),
@@ -26,8 +30,12 @@ impl Recording<'_> {
             Ok((lines, lost)) => {
                 self.recorder.write(V6_ADDRESSES, &lines)?;
                 if lost > 0 {
-                    let what = format!("{V6_ADDRESSES}: {lost} lines that are no addresses");
-                    self.left_out.push(what);
+                    let what = counted(
+                        lost,
+                        "line that is no address",
+                        "lines that are no addresses",
+                    );
+                    self.left_out.push(format!("{V6_ADDRESSES}: {what}"));
                 }
             }
             Err(error) => self.left_out.push(format!("{V6_ADDRESSES}: {error}")),

@@ -18,15 +18,28 @@ const CMDLINE: &str = "cmdline";
 /// What is kept of one that is a parent or leader and nothing else.
 const LINEAGE: [&str; 2] = ["stat", "comm"];
 
+/// What is known of who holds sockets.
+pub(super) struct Held {
+    /// How many processes hold some.
+    pub(super) processes: u64,
+    /// How many sockets they hold.
+    pub(super) sockets: u64,
+    /// Why others may hold more.
+    pub(super) hidden: Option<HiddenCause>,
+}
+
 impl Recording<'_> {
-    /// Every process that holds a socket, and those that may; returns how many of the first, and
-    /// why the second cannot be told.
-    pub(super) fn processes(&mut self) -> io::Result<(usize, Option<HiddenCause>)> {
+    /// Every process that holds a socket, and those that may.
+    pub(super) fn processes(&mut self) -> io::Result<Held> {
         let scan = match scan_holders(&self.host.path("proc"), self.host.is_recorded()) {
             Ok(scan) => scan,
             Err(error) => {
                 self.left_out.push(format!("processes: {error}"));
-                return Ok((0, Some(HiddenCause::NotRecorded)));
+                return Ok(Held {
+                    processes: 0,
+                    sockets: 0,
+                    hidden: Some(HiddenCause::NotRecorded),
+                });
             }
         };
         let mut holders: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
@@ -69,7 +82,13 @@ impl Recording<'_> {
             Visibility::Full if scan.unreadable.is_empty() => None,
             Visibility::Full => Some(HiddenCause::Permission),
         };
-        Ok((holders.len(), hidden))
+        let inodes = holders.values().flatten().map(|(_, inode)| inode);
+        let inodes: BTreeSet<u64> = inodes.copied().collect();
+        Ok(Held {
+            processes: holders.len() as u64,
+            sockets: inodes.len() as u64,
+            hidden,
+        })
     }
 
     /// The parent of a process and the leaders of its group and session.

@@ -15,7 +15,7 @@ use self::question::Question;
 use self::sockets::Seen;
 use super::annotate::{Annotator, Wants};
 use super::context::{Context, Error, Finish};
-use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, predict};
+use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{
     BindSettings, Neighbours, is_ipv6_off, read_bind_settings, read_local_addresses,
@@ -144,7 +144,12 @@ fn machine(
     seen: &Seen,
     gaps: &mut Vec<Gap>,
 ) -> Machine {
-    let addresses = read_local_addresses(&context.host, gaps);
+    // Wildcards are there whatever the addresses are.
+    let is_wildcard = |query: &Query| query.addr.is_some_and(|addr| addr.is_unspecified());
+    let needs_addresses = question.way().is_some() || !question.queries.iter().all(is_wildcard);
+    let mut missing = Vec::new();
+    let addresses = read_local_addresses(&context.host, &mut missing);
+    gaps.extend(missing.into_iter().filter(|_| needs_addresses));
     let route = way::route(&context.host, question, &addresses, settings);
     let off_there = |interface| is_ipv6_off(&context.host, interface);
     Machine {

@@ -83,7 +83,12 @@ impl Parser<'_> {
 
     /// A port; the error says what a name lacks.
     fn port(&self, text: &str) -> Result<u16, String> {
-        c_number(text).map_or_else(|| self.names.port(text), Ok)
+        match c_number(text) {
+            Some(port) => Ok(port),
+            // No service is called by a number alone.
+            None if c_number::<u64>(text).is_some() => Err("ports end at 65535".to_owned()),
+            None => self.names.port(text),
+        }
     }
 
     /// `[FAMILY:]END`; the error says what a name lacks.

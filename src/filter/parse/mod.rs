@@ -24,7 +24,7 @@ const MOST_LEVELS: usize = 64;
 const MOST_TESTS: usize = 10_000;
 
 /// What may stand where a condition begins.
-const TESTS: &str = "sport, dport, src, dst, dev, fwmark, cgroup, autobound, uid, user, inode, \
+pub(super) const TESTS: &str = "sport, dport, src, dst, dev, fwmark, cgroup, autobound, uid, user, inode, \
                      netns, pid, comm, unit, container, not or \"(\"";
 /// Words that join conditions; a name that is one of them stands in quotes.
 const AND: &[&str] = &["and", "&", "&&"];

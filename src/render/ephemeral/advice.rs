@@ -25,13 +25,16 @@ fn told(advice: &Advice, owners: &[OwnerShare]) -> (String, Vec<String>) {
     let plain = |text: String| (text, Vec::new());
     match advice {
         Advice::CloseLeaked { ports } => plain(format!(
-            "{ports} ports are of connections in CLOSE-WAIT, which the peer has closed: {} must \
-             close them",
+            "connections in CLOSE-WAIT, which the peer has closed, have {}: {} must close them",
+            ports_of(*ports),
             who.unwrap_or("their owner")
         )),
         Advice::KeepOpen { time_wait } => plain(format!(
-            "{time_wait} ports wait out TIME-WAIT: keep connections open and use them again, or \
-             pool them{}",
+            "{} out TIME-WAIT: keep connections open and use them again, or pool them{}",
+            match time_wait {
+                1 => "1 port waits".to_owned(),
+                _ => format!("{time_wait} ports wait"),
+            },
             who.map(|who| format!(" ({who})")).unwrap_or_default()
         )),
         Advice::ReuseTimeWait => (
@@ -63,11 +66,13 @@ fn told(advice: &Advice, owners: &[OwnerShare]) -> (String, Vec<String>) {
                 .to_owned(),
         ),
         Advice::MoveListeners { ports } => plain(format!(
-            "listeners hold {ports} ports of the range: move them out of it"
+            "listeners hold {} of the range: move them out of it",
+            ports_of(*ports)
         )),
         Advice::Unreserve { ports } => plain(format!(
-            "{ports} ports of the range are reserved by net.ipv4.ip_local_reserved_ports: free \
-             those that nothing needs"
+            "net.ipv4.ip_local_reserved_ports reserves {} of the range: free those that nothing \
+             needs",
+            ports_of(*ports)
         )),
         Advice::Widen {
             range,
@@ -99,4 +104,8 @@ pub(in crate::render) fn reserving(entrance: Option<&Entrance>, ports: &str) -> 
 
 fn reservation(ports: &str) -> String {
     format!("sysctl -w net.ipv4.ip_local_reserved_ports={ports}")
+}
+
+fn ports_of(ports: u32) -> String {
+    format!("{ports} {}", if ports == 1 { "port" } else { "ports" })
 }

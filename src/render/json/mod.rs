@@ -285,7 +285,7 @@ fn push_destruction(out: &mut Vec<u8>, destruction: &Destruction) {
 }
 
 /// The namespace as it was asked for, else no more than its number.
-fn push_namespace(out: &mut Vec<u8>, namespace: Option<&Namespace>, netns: Option<u64>) {
+pub(super) fn push_namespace(out: &mut Vec<u8>, namespace: Option<&Namespace>, netns: Option<u64>) {
     let Some(namespace) = namespace else {
         return push_optional_number(out, netns);
     };

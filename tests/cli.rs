@@ -130,6 +130,22 @@ fn check_golden(args: &[&str], expected: &str) {
 }
 
 #[test]
+fn no_line_ends_in_a_blank() {
+    let recording = small();
+    for args in [
+        &["-tanm"][..],
+        &["-tuanmpoie"],
+        &["-tan"],
+        &["-tanm", "--format", "table"],
+    ] {
+        let ran = look(recording.path(), args).exited(0);
+        let text = ran.text();
+        let blank = text.lines().find(|line| line.ends_with([' ', '\t']));
+        assert_eq!(blank, None, "{args:?}: {text}");
+    }
+}
+
+#[test]
 fn plain_is_the_layout_of_ss() {
     check_golden(
         &["-tuanpo"],

@@ -115,7 +115,8 @@ mod tests {
         assert_eq!(error("-tK --netlink dst :1"), protocol(Protocol::Netlink));
         assert_eq!(error("-K --from x dst :1"), KillError::Recording.into());
         assert_eq!(error("-Kq dst :1"), KillError::Quiet.into());
-        for (args, other) in [("-KE", "-E"), ("-Kc", "-c"), ("-Ks", "-s")] {
+        assert_eq!(error("-KE"), UsageError::Conflict("-E", "-K"));
+        for (args, other) in [("-Kc", "-c"), ("-Ks", "-s")] {
             assert_eq!(error(args), UsageError::Conflict("-K", other));
         }
         assert!(plan("-Kwtu dst :1 --sort state", true).is_ok());

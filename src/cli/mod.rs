@@ -15,6 +15,7 @@ mod meant;
 mod needs;
 pub mod output;
 pub mod plan;
+pub mod query;
 mod refused;
 pub mod target;
 pub mod why;

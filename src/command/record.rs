@@ -12,7 +12,7 @@ use super::context::{Context, Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::collect::{Method, lists_bound_sockets};
 use crate::kernel::{Host, Meta, Patience, Recorder};
-use crate::model::{Entrance, Gap, HiddenCause, Table};
+use crate::model::{Entrance, HiddenCause, Table};
 use crate::render::escape::terminal;
 use crate::wire::passwd;
 use crate::wire::redact::Redactor;
@@ -84,9 +84,15 @@ pub(super) fn run(context: &mut Context, args: &RecordArgs) -> Result<Finish, Er
     for what in &meta.left_out {
         context.warn(format!("left out of the recording: {what}"));
     }
-    if let Some(cause) = hidden {
-        let count = sockets.saturating_sub(held);
-        context.warn_of_gaps(&[Gap::Owners { count, cause }]);
+    // Some of them may be nobody's, as in TIME-WAIT.
+    let open = sockets.saturating_sub(held);
+    if let Some(cause) = hidden.filter(|_| open > 0) {
+        context.warn(format!(
+            "owners of up to {} are hidden: {} ({})",
+            counted(open, "socket", "sockets"),
+            cause.words(),
+            cause.remedy()
+        ));
     }
     let mut out = io::stdout().lock();
     writeln!(

@@ -134,7 +134,7 @@ impl HiddenCause {
     }
 
     /// The reason in words.
-    const fn words(self) -> &'static str {
+    pub const fn words(self) -> &'static str {
         match self {
             HiddenCause::Permission => "their processes may not be read",
             HiddenCause::PermissionThen => "their processes were not readable then",

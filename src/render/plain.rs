@@ -245,7 +245,7 @@ impl Plain {
         let last = self.cells.ends.len().saturating_sub(1);
         for (index, (cell, &width)) in self.cells.iter().zip(&self.widths).enumerate() {
             if index == last {
-                if cell.is_empty() {
+                if matches!(cell, [] | [b'\n', ..]) {
                     out.truncate(start + out[start..].trim_ascii_end().len());
                 }
                 out.extend_from_slice(cell);

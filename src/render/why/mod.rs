@@ -23,6 +23,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
+
 use super::ephemeral::PoolNotes;
 use super::json::Document;
 use crate::analyze::PoolKey;
@@ -59,6 +61,8 @@ pub struct WhyReport<'a> {
     pub device: Option<String>,
     /// Names of the interfaces that have the address, where it was asked for on another.
     pub at: Vec<String>,
+    /// The destination by name, where it was named so.
+    pub named: Option<NamedHost>,
     /// Name of the user who asks.
     pub user: Option<String>,
     /// Processes among the holders that hold their sockets for containers.
@@ -67,6 +71,15 @@ pub struct WhyReport<'a> {
     pub reader: u32,
     /// Processes among the holders whose unit is one of a user's manager, and the user's uid.
     pub user_units: Vec<(u32, u32)>,
+}
+
+/// A destination that was given by name; asked about is the address that is tried first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedHost {
+    /// The name.
+    pub name: String,
+    /// Its other addresses.
+    pub others: Vec<IpAddr>,
 }
 
 /// What a port is.

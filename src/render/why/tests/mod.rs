@@ -239,6 +239,7 @@ impl<'a> Scene<'a> {
             device: self.device.map(str::to_owned),
             at: self.at.iter().map(|name| (*name).to_owned()).collect(),
             user: self.user.map(str::to_owned),
+            named: None,
             published: self.published.clone(),
             reader: 0,
             user_units: self.user_units.clone(),

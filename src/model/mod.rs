@@ -5,6 +5,7 @@
 mod details;
 mod endpoint;
 mod ends;
+mod errno;
 mod flags;
 mod gap;
 mod lineage;
@@ -15,7 +16,6 @@ mod port;
 mod protocol;
 mod published;
 mod queue;
-mod refusal;
 mod route;
 mod row;
 mod service;
@@ -33,6 +33,7 @@ pub use endpoint::Endpoint;
 pub use ends::{
     Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
 };
+pub use errno::Errno;
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};
@@ -43,7 +44,6 @@ pub use port::{PortClass, PortRange, PortSet};
 pub use protocol::{Family, Protocol, Source, Table};
 pub use published::{Published, Publisher};
 pub use queue::Queues;
-pub use refusal::Refusal;
 pub use route::Route;
 pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;

@@ -180,7 +180,7 @@ fn a_recording_tells_how_to_get_to_its_namespace() {
                 format!("nsenter --net={} sysctl", room.path()),
             ),
         ] {
-            let recording = folder.path().join(&begins.replace('/', "-"));
+            let recording = folder.path().join(begins.replace('/', "-"));
             let recording = recording.to_str().unwrap();
             run(&["-N", called, "record", recording]).exited(0);
             let args = ["--from", recording, "why", "80", "--user", "4321", "--json"];

@@ -29,7 +29,7 @@ use super::ephemeral::PoolNotes;
 use super::json::Document;
 use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
-use crate::model::{Entrance, InetRow, PortRange, Protocol, Published, Refusal};
+use crate::model::{Entrance, Errno, InetRow, PortRange, Protocol, Published};
 
 pub use human::human;
 pub use json::json;
@@ -132,9 +132,9 @@ pub enum Probe {
     /// It was asked.
     Asked {
         /// What it said to the socket as it was asked for, but for SO_REUSEPORT.
-        said: Result<(), Refusal>,
+        said: Result<(), Errno>,
         /// What it said with SO_REUSEADDR; `None` where that was not tried.
-        with_reuse_address: Option<Result<(), Refusal>>,
+        with_reuse_address: Option<Result<(), Errno>>,
         /// What was foretold.
         foretold: Outcome,
         /// Whether that came true, errno and SO_REUSEADDR included.

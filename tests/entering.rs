@@ -5,9 +5,12 @@
 mod support;
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
+use nix::sys::socket::SockType;
 use serde_json::Value;
+use support::dial::{Source, dial};
 use support::mounts::mount;
 use support::namespace::{in_namespace, is_forbidden, skip};
 use support::netns::{Room, empty_run, name_netns};
@@ -134,6 +137,30 @@ fn an_address_is_given_to_an_interface_of_the_namespace() {
         name_netns("blue", &room.path()).unwrap();
         let args = ["-N", "blue", "why", "10.9.8.7:81", "--json"];
         let command = fix(&run(&args).exited(1).json(), "ip addr add");
+        paste(&command);
+        run(&args).exited(0);
+        run(&args[2..]).exited(1);
+    });
+}
+
+#[test]
+fn what_a_server_left_is_destroyed_in_the_namespace() {
+    with_names(|| {
+        let room = Room::listening("web", PORT);
+        name_netns("blue", &room.path()).unwrap();
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
+        // The same connection here and there.
+        let leave = || {
+            let listener = TcpListener::bind(at).unwrap();
+            let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 9001));
+            let client = dial(SockType::Stream, Source::Exactly(from), at).unwrap();
+            drop(listener.accept().unwrap());
+            drop(client);
+        };
+        leave();
+        room.enter(leave);
+        let args = ["-N", "blue", "why", "127.0.0.1:9000", "--json"];
+        let command = fix(&run(&args).exited(1).json(), "state time-wait");
         paste(&command);
         run(&args).exited(0);
         run(&args[2..]).exited(1);

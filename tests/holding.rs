@@ -18,8 +18,8 @@ use portstat::collect::{
     may_bind_low, read_bind_settings, read_flags, read_lineages, read_local_addresses,
     read_neighbours, read_route,
 };
-use portstat::kernel::{BindAttempt, BindKind, Host, Patience, refusal, try_bind};
-use portstat::model::{Ipv6, Lineage, Protocol, Refusal, Route, Socket, SocketFlags};
+use portstat::kernel::{self, BindAttempt, BindKind, Host, Patience, try_bind};
+use portstat::model::{Errno, Ipv6, Lineage, Protocol, Route, Socket, SocketFlags};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::fstat;
@@ -405,13 +405,13 @@ fn routes_answer_as_connect_does() {
         assert_eq!(route(LOCALHOST, None), Some(Route::From(Some(LOCALHOST))));
         let refused = UdpSocket::bind(("0.0.0.0", 0)).unwrap().connect((far, 9));
         let errno = refused.unwrap_err().raw_os_error().unwrap();
-        assert_eq!(route(far, None), Some(Route::None(refusal(errno))));
+        assert_eq!(route(far, None), Some(Route::None(kernel::errno(errno))));
         let far: IpAddr = "2001:db8::5".parse().unwrap();
         if let Ok(socket) = UdpSocket::bind(("::", 0)) {
             let errno = socket.connect((far, 9)).unwrap_err().raw_os_error();
             assert_eq!(
                 route(far, None),
-                errno.map(|errno| Route::None(refusal(errno)))
+                errno.map(|errno| Route::None(kernel::errno(errno)))
             );
         }
         add_loopback_address(1, Ipv4Addr::new(10, 9, 0, 1));
@@ -486,7 +486,7 @@ fn an_attempt_says_what_a_bind_would() {
         socket::bind(&dual, (Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
         socket::listen(&dual, 1).unwrap();
         let port = socket::local_address(&dual).port();
-        let taken = Err(Refusal::AddressInUse);
+        let taken = Err(Errno::AddressInUse);
         assert_eq!(try_bind(&attempt(LOCALHOST, port)).unwrap(), taken);
 
         let v4 = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], 0))).unwrap();
@@ -502,10 +502,7 @@ fn an_attempt_says_what_a_bind_would() {
         };
         assert_eq!(try_bind(&on_loopback).unwrap(), taken);
         let foreign = attempt(Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 5]).into(), 0);
-        assert_eq!(
-            try_bind(&foreign).unwrap(),
-            Err(Refusal::AddressNotAvailable)
-        );
+        assert_eq!(try_bind(&foreign).unwrap(), Err(Errno::AddressNotAvailable));
         let free_bind = BindAttempt {
             free_bind: true,
             ..foreign

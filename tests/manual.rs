@@ -16,9 +16,7 @@ use clap::{Arg, CommandFactory as _};
 use names::NamesThat;
 use portstat::analyze::why::Cause;
 use portstat::cli::{Args, Environment, Plan};
-use portstat::model::{
-    Destruction, Fate, Gap, HiddenCause, Obstacle, Protocol, Refusal, Row, State,
-};
+use portstat::model::{Destruction, Errno, Fate, Gap, HiddenCause, Obstacle, Protocol, Row, State};
 use portstat::render::{Column, JsonFields, json_row};
 use portstat::wire::inet_diag;
 use serde_json::Value;
@@ -368,9 +366,9 @@ fn the_manual_tells_what_may_become_of_a_socket_to_be_destroyed() {
     assert_same("keys", &section.marked("Va"), &keys.into());
     let fates = [
         Fate::Gone,
-        Fate::Refused(Obstacle::Kernel(Refusal::NotPermitted)),
-        Fate::Refused(Obstacle::Kernel(Refusal::NotSupported)),
-        Fate::Refused(Obstacle::Kernel(Refusal::Invalid)),
+        Fate::Refused(Obstacle::Kernel(Errno::NotPermitted)),
+        Fate::Refused(Obstacle::Kernel(Errno::NotSupported)),
+        Fate::Refused(Obstacle::Kernel(Errno::Invalid)),
         Fate::Refused(Obstacle::Hidden),
         Fate::Refused(Obstacle::NoCookie),
         Fate::Refused(Obstacle::NoNamespace),

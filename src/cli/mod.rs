@@ -30,4 +30,4 @@ pub use meant::meant;
 pub use output::{Environment, Format, Output, UsageError};
 pub use plan::{Job, Plan};
 pub use target::{PortName, Target, TargetError};
-pub use why::{Asked, WhyFormat, WhyPlan};
+pub use why::{Asked, Destination, WhyFormat, WhyPlan};

@@ -130,10 +130,19 @@ pub enum Asked {
         /// The source port, where one was named.
         port: Option<PortName>,
         /// Where to.
-        destination: IpAddr,
+        destination: Destination,
         /// Which port there.
         destination_port: PortName,
     },
+}
+
+/// Where a connect leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// This address; never one of IPv4 in the form of IPv6.
+    Addr(IpAddr),
+    /// The first address of this host, of the family of the source where one was named.
+    Host(String),
 }
 
 /// A format of the answer.
@@ -202,7 +211,10 @@ impl Asked {
     fn addr(&self) -> Option<IpAddr> {
         match self {
             Asked::Bind { addr, .. } => *addr,
-            Asked::Connect { destination, .. } => Some(*destination),
+            Asked::Connect { destination, .. } => match destination {
+                Destination::Addr(addr) => Some(*addr),
+                Destination::Host(_) => None,
+            },
         }
     }
 }
@@ -255,11 +267,11 @@ fn bind(target: Option<Target>, text: &str) -> Result<Asked, UsageError> {
 
 fn connect(source: Option<Target>, destination: Target, text: &str) -> Result<Asked, UsageError> {
     let expected = "an address and a port from 1 to 65535, as in 10.0.0.5:5432 or [::1]:80";
-    if let Some(host) = &destination.host {
-        let expected = "an address in numbers and a port, as in 10.0.0.5:5432";
-        return Err(TargetError::new(text, expected, host).into());
-    }
-    let (Some(addr), Some(port)) = (destination.addr, destination.port) else {
+    let to = match (destination.addr, destination.host) {
+        (Some(addr), _) => Some(Destination::Addr(addr.to_canonical())),
+        (None, host) => host.map(Destination::Host),
+    };
+    let (Some(to), Some(port)) = (to, destination.port) else {
         return Err(TargetError::new(text, expected, text).into());
     };
     if port == PortName::Number(0) {
@@ -270,24 +282,22 @@ fn connect(source: Option<Target>, destination: Target, text: &str) -> Result<As
         let expected = "the source in numbers, as in 10.0.0.9 or 10.0.0.9:0";
         return Err(TargetError::new(host, expected, host).into());
     }
-    let (mut from, mut to) = (source.addr, addr);
-    if let Some(given) = from {
+    let mut from = source.addr;
+    if let (Some(given), Some(addr)) = (from, destination.addr) {
         // `::` of a socket that takes IPv4 too.
         let is_any = given == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        if is_any && to.is_ipv6() && to.to_canonical().is_ipv4() {
+        if is_any && addr.is_ipv6() && addr.to_canonical().is_ipv4() {
             from = Some(Ipv4Addr::UNSPECIFIED.into());
-        } else if given.to_canonical().is_ipv4() != to.to_canonical().is_ipv4() {
+        } else if given.to_canonical().is_ipv4() != addr.to_canonical().is_ipv4() {
             return Err(UsageError::Conflict(
                 "--connect",
                 "a source of the other family",
             ));
         }
-        // A socket of IPv6 that speaks IPv4 is asked about as what it is.
-        from = from.map(|addr| addr.to_canonical());
     }
-    to = to.to_canonical();
     Ok(Asked::Connect {
-        addr: from,
+        // A socket of IPv6 that speaks IPv4 is asked about as what it is.
+        addr: from.map(|addr| addr.to_canonical()),
         port: source.port,
         destination: to,
         destination_port: port,

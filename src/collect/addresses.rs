@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::attempts::{End, Ending, INTERRUPTED, attempts, cut};
 use super::bad::BadPlaces;
 use super::proc_net::next_line;
-use crate::kernel::{Dump, Host, LOCAL_ROUTES, refusal};
+use crate::kernel::{self, Dump, Host, LOCAL_ROUTES};
 use crate::model::{Gap, LocalAddresses, LocalRoute, LocalV6, Route};
 use crate::wire::if_inet6::Line;
 use crate::wire::netlink::{Message, Messages};
@@ -197,7 +197,7 @@ fn route_of(answer: Dump) -> Option<Route> {
                     });
                 }
                 Message::Error(errno) if errno < 0 => {
-                    route = Some(Route::None(refusal(errno.saturating_neg())));
+                    route = Some(Route::None(kernel::errno(errno.saturating_neg())));
                 }
                 _ => {}
             }
@@ -328,7 +328,7 @@ mod tests {
     fn the_answer_for_one_destination() {
         let errno = |errno: i32| framed(2, 0, 1, &(-errno).to_ne_bytes());
         let of = |chunk: Vec<u8>| route_of(Dump::scripted(vec![Ok(chunk)]));
-        assert_eq!(of(errno(101)), Some(Route::None(refusal(101))));
+        assert_eq!(of(errno(101)), Some(Route::None(kernel::errno(101))));
         assert_eq!(of(errno(0)), None);
         assert_eq!(of(vec![1, 2, 3]), None);
         let unsaid = rtnetlink::local_route_message(&LOOPBACK);

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
-use crate::kernel::{Exchange, Host, refusal};
+use crate::kernel::{Exchange, Host, errno};
 use crate::model::{
-    DetailSet, Fate, Gap, Obstacle, Protocol, Refusal, Socket, State, StateSet, Table,
+    DetailSet, Errno, Fate, Gap, Obstacle, Protocol, Socket, State, StateSet, Table,
 };
 use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
 
@@ -74,7 +74,7 @@ impl Work {
         for part in indices.chunks(Exchange::MOST_REQUESTS) {
             // What is never answered counts as refused.
             for &index in part {
-                self.fates[index] = Fate::Refused(Obstacle::Kernel(refusal(libc::ENOBUFS)));
+                self.fates[index] = Fate::Refused(Obstacle::Kernel(errno(libc::ENOBUFS)));
             }
             let request = |&index: &usize| {
                 let sequence = u32::try_from(index).ok()?;
@@ -91,8 +91,8 @@ impl Work {
                     *fate = match answer.kind {
                         AnswerKind::Done => Fate::Destroyed,
                         AnswerKind::Refused(libc::ENOENT) => Fate::Gone,
-                        AnswerKind::Refused(errno) => {
-                            Fate::Refused(Obstacle::Kernel(refusal(errno)))
+                        AnswerKind::Refused(number) => {
+                            Fate::Refused(Obstacle::Kernel(errno(number)))
                         }
                         AnswerKind::Found(_) => continue,
                     };
@@ -216,7 +216,7 @@ impl Work {
         if is_blind {
             // That one is gone is said of what is known to be.
             for &index in indices.iter().filter(|index| !seen.contains(index)) {
-                self.fates[index] = Fate::Refused(Obstacle::Kernel(Refusal::NotFound));
+                self.fates[index] = Fate::Refused(Obstacle::Kernel(Errno::NotFound));
             }
         }
         let is_same = |&(index, now): &(usize, Socket)| is_same(&self.sockets[index], &now);
@@ -237,8 +237,8 @@ fn is_same(then: &Socket, now: &Socket) -> bool {
 fn spared(socket: &Socket, found: Option<AnswerKind>) -> Option<Fate> {
     match found {
         Some(AnswerKind::Found(cookie)) if cookie == socket.cookie => None,
-        Some(AnswerKind::Refused(errno)) if errno != libc::ENOENT => {
-            Some(Fate::Refused(Obstacle::Kernel(refusal(errno))))
+        Some(AnswerKind::Refused(number)) if number != libc::ENOENT => {
+            Some(Fate::Refused(Obstacle::Kernel(errno(number))))
         }
         // Another one, or none.
         _ => Some(Fate::Gone),
@@ -270,7 +270,7 @@ impl Receiver for Look {
 }
 
 fn obstacle(error: &io::Error) -> Obstacle {
-    Obstacle::Kernel(refusal(error.raw_os_error().unwrap_or(libc::EIO)))
+    Obstacle::Kernel(errno(error.raw_os_error().unwrap_or(libc::EIO)))
 }
 
 #[cfg(test)]
@@ -298,7 +298,7 @@ mod tests {
             assert_eq!(spared(&socket, other), Some(Fate::Gone), "{other:?}");
         }
         let refused = Some(AnswerKind::Refused(libc::EINVAL));
-        let expected = Fate::Refused(Obstacle::Kernel(Refusal::Invalid));
+        let expected = Fate::Refused(Obstacle::Kernel(Errno::Invalid));
         assert_eq!(spared(&socket, refused), Some(expected));
     }
 

@@ -21,7 +21,7 @@ const DEFAULT_RANGE: PortRange = match PortRange::new(32768, 60999) {
 };
 
 /// How long to wait for name servers, as for the names of addresses.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The names of the host that is looked at.
 pub(super) struct MachineNames<'a> {

@@ -12,15 +12,14 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::BindToDevice;
-use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_ip_freebind, set_ipv6_freebind, set_ipv6_v6only, set_socket_reuseaddr,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
+use super::errno::errno;
 use super::names::name_of_interface;
-use super::refusal::refusal;
-use crate::model::Refusal;
+use crate::model::Errno;
 
 /// Of what kind the socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +49,9 @@ pub struct BindAttempt {
     pub free_bind: bool,
 }
 
-/// What the kernel says to a bind: nothing, or a refusal, be it of `socket`, `bind` or the device.
+/// What the kernel says to a bind: nothing, or an errno, be it of `socket`, `bind` or the device.
 /// The outer error is that of an attempt that could not be made.
-pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Refusal>> {
+pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Errno>> {
     let family = match attempt.addr {
         IpAddr::V4(_) => AddressFamily::INET,
         IpAddr::V6(_) => AddressFamily::INET6,
@@ -62,7 +61,7 @@ pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Refusal>> {
         BindKind::Udp => SocketType::DGRAM,
     };
     let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, None) {
-        Err(error @ Errno::AFNOSUPPORT) => return Ok(Err(refusal(error.raw_os_error()))),
+        Err(rustix::io::Errno::AFNOSUPPORT) => return Ok(Err(Errno::FamilyNotSupported)),
         socket => socket?,
     };
     if attempt.kind == BindKind::TcpReuseAddress {
@@ -80,11 +79,11 @@ pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Refusal>> {
     let (address, device) = address(attempt);
     if let Some(index) = device {
         let Some(name) = name_of_interface(index) else {
-            return Ok(Err(Refusal::NoDevice));
+            return Ok(Err(Errno::NoDevice));
         };
         setsockopt(&socket, BindToDevice, &OsString::from_vec(name))?;
     }
-    Ok(bind(&socket, &address).map_err(|error| refusal(error.raw_os_error())))
+    Ok(bind(&socket, &address).map_err(|error| errno(error.raw_os_error())))
 }
 
 /// The address, with the interface in it where it is its scope; else the interface apart.
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(attempt: BindAttempt, expected: Result<(), Refusal>) {
+    fn check(attempt: BindAttempt, expected: Result<(), Errno>) {
         assert_eq!(try_bind(&attempt).unwrap(), expected, "{attempt:?}");
     }
 
@@ -130,10 +129,10 @@ mod tests {
     fn a_taken_port_is_taken_and_stays_with_its_owner() {
         let listener = TcpListener::bind((LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        check(attempt(BindKind::Tcp, port), Err(Refusal::AddressInUse));
+        check(attempt(BindKind::Tcp, port), Err(Errno::AddressInUse));
         check(
             attempt(BindKind::TcpReuseAddress, port),
-            Err(Refusal::AddressInUse),
+            Err(Errno::AddressInUse),
         );
         let client = std::net::TcpStream::connect((LOCALHOST, port)).unwrap();
         let (_, peer) = listener.accept().unwrap();
@@ -141,7 +140,7 @@ mod tests {
 
         let udp = UdpSocket::bind((LOCALHOST, 0)).unwrap();
         let port = udp.local_addr().unwrap().port();
-        check(attempt(BindKind::Udp, port), Err(Refusal::AddressInUse));
+        check(attempt(BindKind::Udp, port), Err(Errno::AddressInUse));
     }
 
     #[test]
@@ -163,7 +162,7 @@ mod tests {
             addr: IpAddr::from([192, 0, 2, 5]),
             ..attempt(BindKind::Tcp, 0)
         };
-        check(foreign, Err(Refusal::AddressNotAvailable));
+        check(foreign, Err(Errno::AddressNotAvailable));
         let free_bind = true;
         check(
             BindAttempt {
@@ -182,7 +181,7 @@ mod tests {
                 device,
                 ..attempt(BindKind::Tcp, 0)
             },
-            Err(Refusal::NoDevice),
+            Err(Errno::NoDevice),
         );
         let scoped = BindAttempt {
             addr: "fe80::1".parse().unwrap(),
@@ -191,7 +190,7 @@ mod tests {
         };
         let said = try_bind(&scoped).unwrap();
         assert!(
-            matches!(said, Err(Refusal::NoDevice | Refusal::FamilyNotSupported)),
+            matches!(said, Err(Errno::NoDevice | Errno::FamilyNotSupported)),
             "{said:?}"
         );
     }

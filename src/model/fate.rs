@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Refusal;
+use super::Errno;
 
 /// What became of a socket that was to be destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Obstacle {
     /// What the kernel answered.
-    Kernel(Refusal),
+    Kernel(Errno),
     /// It is there, but the kernel finds another one, or none, where it looks for it: one that is
     /// only bound, or one of several that are bound alike.
     Hidden,
@@ -39,7 +39,7 @@ impl Fate {
     pub fn error(self) -> Option<String> {
         match self {
             Fate::Destroyed => None,
-            Fate::Gone => Some(Obstacle::Kernel(Refusal::NotFound).name()),
+            Fate::Gone => Some(Obstacle::Kernel(Errno::NotFound).name()),
             Fate::Refused(obstacle) => Some(obstacle.name()),
         }
     }
@@ -49,8 +49,8 @@ impl Obstacle {
     /// The error in JSON: the kernel's name where it is the kernel's.
     pub fn name(self) -> String {
         let name = match self {
-            Obstacle::Kernel(Refusal::Other(number)) => return format!("errno-{number}"),
-            Obstacle::Kernel(refusal) => return refusal.to_string(),
+            Obstacle::Kernel(Errno::Other(number)) => return format!("errno-{number}"),
+            Obstacle::Kernel(errno) => return errno.to_string(),
             Obstacle::Hidden => "hidden",
             Obstacle::NoCookie => "no-cookie",
             Obstacle::NoNamespace => "no-namespace",
@@ -61,24 +61,24 @@ impl Obstacle {
     /// The error in words, with the remedy where there is one.
     pub fn words(self) -> String {
         let words = match self {
-            Obstacle::Kernel(Refusal::NotPermitted) => {
+            Obstacle::Kernel(Errno::NotPermitted) => {
                 "EPERM: not permitted (needs CAP_NET_ADMIN in its network namespace)"
             }
-            Obstacle::Kernel(Refusal::NotFound) => {
+            Obstacle::Kernel(Errno::NotFound) => {
                 "ENOENT: not found, and not all sockets could be read to tell whether it is gone"
             }
             // Answered for the whole protocol, and by older kernels for some states of it.
-            Obstacle::Kernel(Refusal::NotSupported) => {
+            Obstacle::Kernel(Errno::NotSupported) => {
                 "EOPNOTSUPP: the kernel does not destroy such sockets (built without \
                  CONFIG_INET_DIAG_DESTROY, or too old to in this state)"
             }
-            Obstacle::Kernel(Refusal::Invalid) => {
+            Obstacle::Kernel(Errno::Invalid) => {
                 "EINVAL: the kernel does not destroy it (a listener of MPTCP, or Linux before 4.5)"
             }
-            Obstacle::Kernel(Refusal::Other(number)) => {
+            Obstacle::Kernel(Errno::Other(number)) => {
                 return io::Error::from_raw_os_error(number).to_string();
             }
-            Obstacle::Kernel(refusal) => return refusal.to_string(),
+            Obstacle::Kernel(errno) => return errno.to_string(),
             Obstacle::Hidden => {
                 "the kernel does not find it by its addresses: it is only bound, or another is \
                  bound alike"
@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn every_error_has_a_name_and_words() {
         let obstacles = [
-            Obstacle::Kernel(Refusal::NotPermitted),
-            Obstacle::Kernel(Refusal::NotSupported),
-            Obstacle::Kernel(Refusal::Invalid),
-            Obstacle::Kernel(Refusal::Other(12)),
+            Obstacle::Kernel(Errno::NotPermitted),
+            Obstacle::Kernel(Errno::NotSupported),
+            Obstacle::Kernel(Errno::Invalid),
+            Obstacle::Kernel(Errno::Other(12)),
             Obstacle::Hidden,
             Obstacle::NoCookie,
             Obstacle::NoNamespace,
@@ -109,7 +109,7 @@ mod tests {
             assert!(!obstacle.words().is_empty() && !Fate::Refused(obstacle).is_good());
             assert_eq!(Fate::Refused(obstacle).error(), Some(obstacle.name()));
         }
-        assert_eq!(Obstacle::Kernel(Refusal::Other(12)).name(), "errno-12");
+        assert_eq!(Obstacle::Kernel(Errno::Other(12)).name(), "errno-12");
         assert_eq!(Fate::Gone.error().as_deref(), Some("ENOENT"));
         assert_eq!(Fate::Destroyed.error(), None);
         assert!(Fate::Gone.is_good() && Fate::Destroyed.is_good());

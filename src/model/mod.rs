@@ -7,6 +7,7 @@ mod details;
 mod endpoint;
 mod ends;
 mod entrance;
+mod errno;
 mod fate;
 mod flags;
 mod gap;
@@ -19,7 +20,6 @@ mod protocol;
 mod protocol_names;
 mod published;
 mod queue;
-mod refusal;
 mod route;
 mod row;
 mod service;
@@ -39,6 +39,7 @@ pub use ends::{
     Ends, InetEnds, NameSpan, Names, NetlinkEnds, NetlinkPeer, PacketEnds, SocketKind, UnixEnds,
 };
 pub use entrance::Entrance;
+pub use errno::Errno;
 pub use fate::{Fate, Obstacle};
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
@@ -54,7 +55,6 @@ pub use protocol_names::{
 };
 pub use published::{Published, Publisher};
 pub use queue::Queues;
-pub use refusal::Refusal;
 pub use route::Route;
 pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;

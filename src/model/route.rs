@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Refusal;
+use super::Errno;
 
 /// What the routes say of a destination. Source: `RTM_GETROUTE` of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Route {
     /// There is one, from such an address, and it leads to every host of a network at once.
     Broadcast(Option<IpAddr>),
     /// There is none: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL …
-    None(Refusal),
+    None(Errno),
 }
 
 impl Route {

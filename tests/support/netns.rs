@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::holder::Holder;
 use super::mounts::{mount, own_mounts};
@@ -48,6 +48,19 @@ impl Room {
                 process: Holder::named(name.as_bytes(), &[listener.as_fd()]),
                 inode: own_inode(),
             }
+        })
+    }
+
+    /// Runs `body` on a thread that has entered it.
+    pub fn enter<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        let file = File::open(self.path()).unwrap();
+        let run = || {
+            setns(&file, CloneFlags::CLONE_NEWNET).unwrap();
+            body()
+        };
+        thread::scope(|scope| match scope.spawn(run).join() {
+            Ok(ran) => ran,
+            Err(panic) => std::panic::resume_unwind(panic),
         })
     }
 

@@ -93,6 +93,45 @@ fn a_name_stands_for_its_addresses() {
     check_refused(&["other:80", &from], &[expected]);
 }
 
+/// Of a destination it is the first address, as a connect by name tries them, and that is said.
+#[test]
+fn a_destination_may_have_a_name() {
+    let hosts = "10.9.8.7 db\n2001:db8::7 db\n127.0.0.1 here\n";
+    let recording = Recording::empty()
+        .with("etc/hosts", hosts)
+        .with("diag/tcp.nlmsg", crate::support::recording::done())
+        .with("diag/udp.nlmsg", crate::support::recording::done());
+    let from = format!("--from={}", recording.path());
+    let check = |args: &[&str], to: &str, note: &str| {
+        let ran = run(&[args, &["--json", &from]].concat());
+        let answer = crate::answer::only_answer(&ran);
+        let asked = (&answer.query["op"], &answer.query["dst"]);
+        assert_eq!(asked, (&"connect".into(), &to.into()));
+        assert!(
+            answer.notes.contains(&note.to_owned()),
+            "{:?}",
+            answer.notes
+        );
+        let told = run(&[args, &[&from]].concat());
+        assert!(
+            told.text().contains(&format!("note: {note}\n")),
+            "{}",
+            told.text()
+        );
+    };
+    check(&["--connect", "here:80"], "127.0.0.1", "here is 127.0.0.1");
+    let both = "db is 10.9.8.7, and 2001:db8::7 as well, about which this does not tell";
+    check(&["--connect", "db:5432"], "10.9.8.7", both);
+    let both = "db is 2001:db8::7, and 10.9.8.7 as well, about which this does not tell";
+    check(&["[::]:5000", "--connect", "db:5432"], "2001:db8::7", both);
+    check_refused(
+        &["--connect", "other:80", &from],
+        &["no host is called \"other\""],
+    );
+    let family = "no host of the family of the source is called \"here\"";
+    check_refused(&["::1", "--connect", "here:80", &from], &[family]);
+}
+
 #[test]
 fn any_address_and_a_device_may_be_given() {
     in_namespace(|| {
@@ -242,7 +281,6 @@ fn a_destination_has_an_address_and_a_port() {
     check_refused(&["--connect", "80"], &["80"]);
     check_refused(&["--connect", ":80"], &[]);
     check_refused(&["--connect", "127.0.0.1:0"], &[]);
-    check_refused(&["--connect", "localhost:80"], &["localhost"]);
     check_refused(&["--connect", "127.0.0.1:99999"], &["99999"]);
     check_refused(&["--connect", ""], &[]);
     check_refused(&["--connect"], &["--connect"]);

@@ -14,7 +14,7 @@ use crate::setup::{
 };
 use crate::support::dial::{Source, dial, set_port_range};
 use crate::support::namespace::{in_namespace, in_network_namespace, sysctl};
-use crate::support::portstat;
+use crate::support::portstat::run;
 use crate::support::socket::{
     SYN_SENT, await_pending, await_state, bind, connect, listen, open, set_nonblocking,
 };
@@ -85,7 +85,7 @@ fn time_wait_of_a_server_without_reuse_blocks_whoever_comes() {
 #[test]
 fn that_nobody_knows_the_flags_of_time_wait_is_in_the_first_line() {
     after_server(true, || {
-        let ran = portstat::run(&["why", "127.0.0.1:8080", "--reuseaddr"]).exited(3);
+        let ran = run(&["why", "127.0.0.1:8080", "--reuseaddr"]).exited(3);
         let mut lines = ran.text().lines();
         let first = lines.next().unwrap();
         for words in [
@@ -99,8 +99,8 @@ fn that_nobody_knows_the_flags_of_time_wait_is_in_the_first_line() {
         let command = "portstat why 127.0.0.1:8080/tcp --reuseaddr --probe";
         assert!(lines.any(|line| line.trim() == command), "{}", ran.text());
         let args = command.split(' ').skip(1).collect::<Vec<_>>();
-        portstat::run(&args).exited(0);
-        portstat::run(&["why", "127.0.0.1:8080"]).exited(1);
+        run(&args).exited(0);
+        run(&["why", "127.0.0.1:8080"]).exited(1);
     });
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::check::Check;
-use super::{Assumption, Blocker, Cause, Fix, Ipv6, Machine, Query, Refusal};
+use super::{Assumption, Blocker, Cause, Errno, Fix, Ipv6, Machine, Query};
 use crate::model::{LocalV6, Protocol};
 
 /// Ports below this are privileged where nobody says otherwise.
@@ -39,7 +39,7 @@ pub(super) fn checks(query: &Query, addr: IpAddr, machine: &Machine) -> Vec<Chec
 pub(super) fn family(machine: &Machine) -> Check {
     match machine.ipv6 {
         Ipv6::Absent => blocked(
-            Refusal::FamilyNotSupported,
+            Errno::FamilyNotSupported,
             Cause::Ipv6Disabled,
             &[Fix::AnotherAddress, Fix::EnableIpv6],
         ),
@@ -47,18 +47,14 @@ pub(super) fn family(machine: &Machine) -> Check {
     }
 }
 
-fn blocked(errno: Refusal, cause: Cause, fixes: &[Fix]) -> Check {
+fn blocked(errno: Errno, cause: Cause, fixes: &[Fix]) -> Check {
     Check::blocked(errno, Blocker::without_socket(cause, fixes))
 }
 
 /// Nobody connects to many, nor listens for many.
 fn fitness_of_protocol(query: &Query, addr: Ipv6Addr) -> Check {
     if query.protocol == Protocol::Tcp && addr.is_multicast() {
-        return blocked(
-            Refusal::Invalid,
-            Cause::AddressUnfit,
-            &[Fix::AnotherAddress],
-        );
+        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::AnotherAddress]);
     }
     Check::passed()
 }
@@ -66,11 +62,7 @@ fn fitness_of_protocol(query: &Query, addr: Ipv6Addr) -> Check {
 /// A socket that refuses IPv4 cannot have one of its addresses.
 fn fitness_of_mapped(query: &Query) -> Check {
     if query.v6only {
-        return blocked(
-            Refusal::Invalid,
-            Cause::AddressUnfit,
-            &[Fix::AnotherAddress],
-        );
+        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::AnotherAddress]);
     }
     Check::passed()
 }
@@ -81,7 +73,7 @@ pub(super) fn fitness_of_scope(query: &Query, addr: Ipv6Addr) -> Check {
     let is_of_link = addr.is_unicast_link_local()
         || (addr.is_multicast() && matches!(addr.segments()[0] & 0xf, 1 | 2));
     if is_of_link && query.device.is_none() {
-        return blocked(Refusal::Invalid, Cause::AddressUnfit, &[Fix::NameDevice]);
+        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::NameDevice]);
     }
     Check::passed()
 }
@@ -95,7 +87,7 @@ fn privilege(query: &Query, machine: &Machine) -> Check {
         Check::passed()
     } else {
         let fixes = [Fix::AnotherAddress, Fix::AllowLowPort];
-        let check = blocked(Refusal::AccessDenied, Cause::PrivilegedPort, &fixes);
+        let check = blocked(Errno::AccessDenied, Cause::PrivilegedPort, &fixes);
         match query.user.may_bind_low {
             None => check.assuming(Assumption::NoCapability),
             Some(_) => check,
@@ -123,7 +115,7 @@ fn address_v4(query: &Query, addr: Ipv4Addr, machine: &Machine) -> Check {
 /// The check of an address that is nowhere here, where `nonlocal` is what the sysctl says.
 fn not_local(nonlocal: Option<bool>) -> Check {
     let fixes = [Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress];
-    let check = blocked(Refusal::AddressNotAvailable, Cause::AddressNotLocal, &fixes);
+    let check = blocked(Errno::AddressNotAvailable, Cause::AddressNotLocal, &fixes);
     match nonlocal {
         Some(_) => check,
         None => check.assuming(Assumption::NoNonlocalBind),
@@ -135,7 +127,7 @@ fn address_v6(query: &Query, addr: Ipv6Addr, machine: &Machine) -> Check {
     if is_everybodys || query.free_bind || machine.nonlocal_v6 == Some(true) {
         return Check::passed();
     }
-    let errno = Refusal::AddressNotAvailable;
+    let errno = Errno::AddressNotAvailable;
     let off = || {
         let fixes = [Fix::AnotherAddress, Fix::EnableIpv6];
         blocked(errno, Cause::Ipv6Disabled, &fixes)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::query::Query;
 use crate::analyze::Pool;
-use crate::model::Refusal;
+use crate::model::Errno;
 
 /// The answer to one query.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Answer {
     /// Whether it would succeed.
     pub outcome: Outcome,
     /// What the kernel would say; `None` unless it is blocked.
-    pub errno: Option<Refusal>,
+    pub errno: Option<Errno>,
     /// What was taken for granted; the answer is exact when that is nothing.
     pub assumptions: Vec<Assumption>,
     /// Everything in the way, that which decides first.

@@ -7,7 +7,7 @@ use super::check::{Check, answer, outcome};
 use super::conflict::{Conflict, Newcomer, Resident, conflict, history_matters, residents};
 use super::fixes::{Reuse, fixes};
 use super::{
-    Answer, Assumption, Blocker, Fix, Machine, Outcome, Query, Refusal, Situation, address, notes,
+    Answer, Assumption, Blocker, Errno, Fix, Machine, Outcome, Query, Situation, address, notes,
     pools,
 };
 use crate::model::Protocol;
@@ -47,7 +47,7 @@ fn of_drawn(answer: &Answer, machine: &Machine) -> Option<Outcome> {
         Outcome::Free => true,
         Outcome::Blocked => {
             let shares = query.protocol == Protocol::Udp || machine.autobind_reuse != Some(false);
-            !shares || answer.errno != Some(Refusal::AddressInUse)
+            !shares || answer.errno != Some(Errno::AddressInUse)
         }
         Outcome::Unknown => false,
     };
@@ -104,7 +104,7 @@ impl<'a> Port<'a> {
             )
         });
         Check {
-            errno: (!found.is_empty() && !is_open).then_some(Refusal::AddressInUse),
+            errno: (!found.is_empty() && !is_open).then_some(Errno::AddressInUse),
             blockers: found.into_iter().map(|(_, blocker)| blocker).collect(),
             assumptions: match is_open {
                 true => vec![Assumption::ReuseAddressUnread],

@@ -1,6 +1,6 @@
 //! The kernel's checks, one after another, and what they come to.
 
-use super::{Answer, Assumption, Blocker, Cause, Fix, Outcome, Query, Refusal, Situation};
+use super::{Answer, Assumption, Blocker, Cause, Errno, Fix, Outcome, Query, Situation};
 use crate::model::Protocol;
 
 /// One of the kernel's checks.
@@ -9,7 +9,7 @@ pub(super) struct Check {
     /// What fails it, or may where that is open.
     pub(super) blockers: Vec<Blocker>,
     /// What the kernel says then; `None` for an errno without a name here.
-    pub(super) errno: Option<Refusal>,
+    pub(super) errno: Option<Errno>,
     /// What its outcome hangs on.
     pub(super) assumptions: Vec<Assumption>,
     /// Whether it cannot be told how it ends.
@@ -23,7 +23,7 @@ impl Check {
         Check::default()
     }
 
-    pub(super) fn blocked(errno: Refusal, blocker: Blocker) -> Check {
+    pub(super) fn blocked(errno: Errno, blocker: Blocker) -> Check {
         Check {
             blockers: vec![blocker],
             errno: errno.into(),

@@ -8,7 +8,7 @@ use super::check::{Check, answer};
 use super::conflict::is_time_wait;
 use super::fixes::ending;
 use super::{
-    Answer, Assumption, Blocker, Cause, Existing, Fix, Note, Query, Refusal, Route, Situation,
+    Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Query, Route, Situation,
     address, pools, reached,
 };
 use crate::analyze::{Pool, PoolKey, PoolKind};
@@ -120,13 +120,13 @@ impl<'a> Attempt<'a> {
                 // No route helps.
                 is_asked = false;
                 checks.push(Check::blocked(
-                    Refusal::NetworkUnreachable,
+                    Errno::NetworkUnreachable,
                     unfit(Fix::OneHost),
                 ));
             }
             Protocol::Udp if is_broadcast => {
                 checks.push(Check::blocked(
-                    Refusal::AccessDenied,
+                    Errno::AccessDenied,
                     unfit(Fix::AllowBroadcast),
                 ));
             }
@@ -146,19 +146,19 @@ impl<'a> Attempt<'a> {
         let is_v6 = self.destination.addr.to_canonical().is_ipv6();
         let off = Blocker::without_socket(Cause::Ipv6Disabled, &[Fix::EnableIpv6]);
         if is_v6 && address::is_off(machine) {
-            return Check::blocked(Refusal::AddressNotAvailable, off);
+            return Check::blocked(Errno::AddressNotAvailable, off);
         }
-        let refusal = match machine.route {
-            Some(Route::None(refusal)) => refusal,
+        let said = match machine.route {
+            Some(Route::None(errno)) => errno,
             Some(Route::From(_) | Route::Broadcast(_)) => return Check::passed(),
             None if address::is_own(machine, self.destination.addr) => return Check::passed(),
             None => return Check::passed().assuming(Assumption::RouteExists),
         };
         let addresses = machine.addresses.v6.as_deref();
         let errno = if is_v6 && addresses.is_some_and(<[_]>::is_empty) {
-            Refusal::AddressNotAvailable
+            Errno::AddressNotAvailable
         } else {
-            refusal
+            said
         };
         let none = Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]);
         let is_off = is_v6 && machine.is_ipv6_off_there;
@@ -170,7 +170,7 @@ impl<'a> Attempt<'a> {
         let Some(pool) = self.connect_pool() else {
             return pools::uncounted();
         };
-        let check = pools::draw(&pool, Refusal::AddressNotAvailable, &[Fix::SeeEphemeral]);
+        let check = pools::draw(&pool, Errno::AddressNotAvailable, &[Fix::SeeEphemeral]);
         // Where a port is free that no socket at all has, the source does not matter.
         match (self.source, pool.free_min) {
             (None, 0) if check.is_blocked() => check.assuming(Assumption::RouteSource),
@@ -207,7 +207,7 @@ impl<'a> Attempt<'a> {
             Some(addr) => pools::bind_pool(self.query, addr, ports),
             None => ports.pool(&key),
         };
-        pools::draw(&pool, Refusal::TryAgain, &[Fix::SeeEphemeral])
+        pools::draw(&pool, Errno::TryAgain, &[Fix::SeeEphemeral])
     }
 
     /// Whether the connection is the only one between its ends. Of UDP nobody asks that.
@@ -241,7 +241,7 @@ impl<'a> Attempt<'a> {
             });
         }
         if check.is_blocked() {
-            check.errno = Some(Refusal::AddressNotAvailable);
+            check.errno = Some(Errno::AddressNotAvailable);
             check.assumptions.clear();
         }
         if self.source.is_none() && (check.is_blocked() || !check.assumptions.is_empty()) {

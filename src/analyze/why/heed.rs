@@ -2,14 +2,14 @@
 
 use super::connect;
 use super::pools;
-use super::{Answer, Blocker, Cause, Fix, Machine, Operation, Outcome, Query, Refusal, Situation};
+use super::{Answer, Blocker, Cause, Errno, Fix, Machine, Operation, Outcome, Query, Situation};
 use crate::analyze::{Ephemeral, Pool};
 
 /// What the kernel said when it was really tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// To what was asked.
-    pub said: Result<(), Refusal>,
+    pub said: Result<(), Errno>,
     /// To the same with SO_REUSEADDR; `None` where that was not tried.
     pub with_reuse_address: Option<Outcome>,
 }
@@ -52,29 +52,29 @@ pub fn heed(
 /// What is in the way by what the kernel says alone.
 fn unforeseen(
     query: &Query,
-    errno: Option<Refusal>,
+    errno: Option<Errno>,
     machine: &Machine,
     ports: Option<&Ephemeral>,
 ) -> Blocker {
     let connects = matches!(query.operation, Operation::Connect { .. });
     let (cause, fixes): (Cause, &[Fix]) = match errno {
-        Some(Refusal::AddressNotAvailable) if connects => {
+        Some(Errno::AddressNotAvailable) if connects => {
             (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
         }
-        Some(Refusal::AddressInUse) if query.port == 0 => {
+        Some(Errno::AddressInUse) if query.port == 0 => {
             (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
         }
-        Some(Refusal::AddressNotAvailable) => (
+        Some(Errno::AddressNotAvailable) => (
             Cause::AddressNotLocal,
             &[Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress],
         ),
-        Some(Refusal::AccessDenied) if query.port != 0 => {
+        Some(Errno::AccessDenied) if query.port != 0 => {
             (Cause::PrivilegedPort, &[Fix::AllowLowPort])
         }
-        Some(Refusal::NetworkUnreachable | Refusal::HostUnreachable) => {
+        Some(Errno::NetworkUnreachable | Errno::HostUnreachable) => {
             (Cause::NoRoute, &[Fix::AddRoute])
         }
-        Some(Refusal::Invalid | Refusal::NoDevice | Refusal::FamilyNotSupported) => {
+        Some(Errno::Invalid | Errno::NoDevice | Errno::FamilyNotSupported) => {
             (Cause::AddressUnfit, &[Fix::AnotherAddress])
         }
         _ => (Cause::Unseen, &[Fix::AnotherAddress]),

@@ -29,7 +29,7 @@ pub use query::{Operation, Query, User, reached};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::analyze::Ephemeral;
-use crate::model::{InetEnds, Lineage, Refusal, Socket, SocketFlags};
+use crate::model::{Errno, InetEnds, Lineage, Socket, SocketFlags};
 
 /// A socket of TCP or UDP that is there, with what was learnt of it.
 #[derive(Clone, Debug)]

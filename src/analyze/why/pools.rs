@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::{Assumption, Blocker, Cause, Fix, Query, Refusal, Situation};
+use super::{Assumption, Blocker, Cause, Errno, Fix, Query, Situation};
 use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
 use crate::model::Protocol;
 
@@ -31,7 +31,7 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
         return uncounted();
     };
     let pool = bind_pool(query, addr, ports);
-    let check = draw(&pool, Refusal::AddressInUse, &[Fix::SeeEphemeral]);
+    let check = draw(&pool, Errno::AddressInUse, &[Fix::SeeEphemeral]);
     let may_share = match query.protocol {
         Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
         _ => query.reuse_address || query.reuse_port,
@@ -47,7 +47,7 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
 /// Where every port has a socket and some have others' connections only, they cannot: what connect
 /// drew others may draw again, and what bind drew nobody may. Once all ports are drawn, the rows of
 /// both are the same, so that an estimate would be a guess.
-pub(super) fn draw(pool: &Pool, errno: Refusal, fixes: &[Fix]) -> Check {
+pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
     let check = if pool.free_max == 0 {
         let blocker = Blocker {
             pool: Some(pool.clone()),

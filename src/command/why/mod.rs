@@ -104,6 +104,7 @@ fn answer(
         device: question.device.clone(),
         at: having(host, question, &machine),
         user: question.user.clone(),
+        named: question.named.clone(),
         published: published_for(&existing),
         reader: own_uid(),
         user_units: user_units(context, &existing),

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::analyze::Ephemeral;
 use crate::analyze::why::{Answer, Heard, Machine, Operation, Outcome, Query, Route, heed};
 use crate::command::context::Context;
-use crate::kernel::{self, BindAttempt, BindKind, ask_for_port, own_uid, refusal, try_bind};
-use crate::model::{Protocol, Refusal};
+use crate::kernel::{self, BindAttempt, BindKind, ask_for_port, own_uid, try_bind};
+use crate::model::{Errno, Protocol};
 use crate::render::why::Probe;
 
 /// Asks for what was foretold, and puts right what the kernel says otherwise.
@@ -58,7 +58,7 @@ fn unavailable(reason: &str) -> Probe {
     Probe::Unavailable(reason.to_owned())
 }
 
-type Verdict = Result<(), Refusal>;
+type Verdict = Result<(), Errno>;
 
 /// Binds as it was asked for, and where that is without SO_REUSEADDR, once more with it. UDP would
 /// take datagrams from who shares the port with it, and never shares it.
@@ -93,10 +93,10 @@ fn bind(query: &Query) -> io::Result<(Verdict, Option<Verdict>)> {
 fn connect(source: IpAddr, destination: SocketAddr) -> io::Result<Verdict> {
     match ask_for_port(source, destination, None) {
         Ok(kernel::Answer::Free | kernel::Answer::NoSinglePorts) => Ok(Ok(())),
-        Ok(kernel::Answer::Taken) => Ok(Err(Refusal::AddressNotAvailable)),
-        Err(error) => match error.raw_os_error().map(refusal) {
-            Some(Refusal::Other(_)) | None => Err(error),
-            Some(refusal) => Ok(Err(refusal)),
+        Ok(kernel::Answer::Taken) => Ok(Err(Errno::AddressNotAvailable)),
+        Err(error) => match error.raw_os_error().map(kernel::errno) {
+            Some(Errno::Other(_)) | None => Err(error),
+            Some(errno) => Ok(Err(errno)),
         },
     }
 }

@@ -1,14 +1,17 @@
 //! From the plan to questions: names become numbers, as this machine has them.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::analyze::why::{Ipv6, Operation, Query, User, reached};
-use crate::cli::{Asked, PortName, UsageError, WhyPlan};
-use crate::collect::{BindSettings, host_addresses, may_bind_low, user_id, user_name};
+use crate::cli::{Asked, Destination, PortName, UsageError, WhyPlan};
+use crate::collect::{BindSettings, addresses, host_addresses, may_bind_low, user_id, user_name};
 use crate::command::context::Context;
+use crate::command::names::PATIENCE;
 use crate::join::Services;
 use crate::kernel::{Host, own_uid};
 use crate::model::{Endpoint, Protocol};
+use crate::render::why::NamedHost;
 
 /// What is asked.
 pub(super) struct Question {
@@ -23,6 +26,69 @@ pub(super) struct Question {
     pub(super) device: Option<String>,
     /// Name of the user.
     pub(super) user: Option<String>,
+    /// The destination by name, where one was named.
+    pub(super) named: Option<NamedHost>,
+}
+
+/// What is to be done, and where.
+struct Subject {
+    operation: Operation,
+    port: u16,
+    addrs: Vec<Option<IpAddr>>,
+    named: Option<NamedHost>,
+}
+
+impl Subject {
+    fn of(
+        host: &Host,
+        plan: &WhyPlan,
+        protocol: Protocol,
+        services: &Services,
+        settings: &BindSettings,
+    ) -> Result<Subject, UsageError> {
+        let number = |port| number(services, protocol, port);
+        match &plan.asked {
+            Asked::Bind {
+                addr,
+                host: name,
+                port,
+            } => Ok(Subject {
+                operation: Operation::Bind,
+                port: number(port)?,
+                addrs: match name {
+                    None => bind_addrs(*addr, settings),
+                    Some(name) => named_addrs(host, name, settings)?,
+                },
+                named: None,
+            }),
+            Asked::Connect {
+                addr,
+                port,
+                destination,
+                destination_port,
+            } => {
+                let port = port.as_ref().map(number).transpose()?;
+                let destination_port = number(destination_port)?;
+                let (destination, named) = match destination {
+                    Destination::Addr(addr) => (*addr, None),
+                    Destination::Host(name) => first_addr(host, name, *addr, settings)?,
+                };
+                let operation = Operation::Connect {
+                    destination: Endpoint {
+                        addr: destination,
+                        port: destination_port,
+                    },
+                    binds_first: port.is_some(),
+                };
+                Ok(Subject {
+                    operation,
+                    port: port.unwrap_or(0),
+                    addrs: vec![*addr],
+                    named,
+                })
+            }
+        }
+    }
 }
 
 impl Question {
@@ -34,39 +100,12 @@ impl Question {
     ) -> Result<Question, UsageError> {
         let host = &context.host;
         let protocol = protocol(plan, services);
-        let (operation, port, addrs) = match &plan.asked {
-            Asked::Bind {
-                addr,
-                host: name,
-                port,
-            } => {
-                let port = number(services, protocol, port)?;
-                let addrs = match name {
-                    None => bind_addrs(*addr, settings),
-                    Some(name) => named_addrs(host, name, settings)?,
-                };
-                (Operation::Bind, port, addrs)
-            }
-            Asked::Connect {
-                addr,
-                port,
-                destination,
-                destination_port,
-            } => {
-                let source = port.as_ref();
-                let source = source.map(|port| number(services, protocol, port));
-                let port = source.transpose()?;
-                let destination = Endpoint {
-                    addr: *destination,
-                    port: number(services, protocol, destination_port)?,
-                };
-                let operation = Operation::Connect {
-                    destination,
-                    binds_first: port.is_some(),
-                };
-                (operation, port.unwrap_or(0), vec![*addr])
-            }
-        };
+        let Subject {
+            operation,
+            port,
+            addrs,
+            named,
+        } = Subject::of(host, plan, protocol, services, settings)?;
         let device = plan.device.as_deref();
         let device = device.map(|name| interface(host, name)).transpose()?;
         let uid = uid(host, plan.user.as_deref())?;
@@ -93,6 +132,7 @@ impl Question {
             guesses_v6only: !plan.v6only && settings.v6only.is_none(),
             device: device.map(|(_, name)| name),
             user: user_name(host, uid),
+            named,
         })
     }
 
@@ -193,6 +233,36 @@ fn named_addrs(
         [] => Err(UsageError::Unknown("host of /etc/hosts", name.to_owned())),
         _ => Ok(addrs.into_iter().map(Some).collect()),
     }
+}
+
+/// The address of a host that a connect by name tries first, of the family of its source.
+fn first_addr(
+    host: &Host,
+    name: &str,
+    source: Option<IpAddr>,
+    settings: &BindSettings,
+) -> Result<(IpAddr, Option<NamedHost>), UsageError> {
+    let unknown = |what| UsageError::Unknown(what, name.to_owned());
+    let mut addrs = match addresses(host, name, PATIENCE) {
+        Ok(addrs) => addrs,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            return Err(unknown("host within 2 s"));
+        }
+        Err(_) => return Err(unknown("host")),
+    };
+    if settings.ipv6 == Ipv6::Absent {
+        addrs.retain(IpAddr::is_ipv4);
+    }
+    let fits = |addr: &&IpAddr| source.is_none_or(|source| source.is_ipv4() == addr.is_ipv4());
+    let Some(&first) = addrs.iter().find(fits) else {
+        return Err(unknown("host of the family of the source"));
+    };
+    addrs.retain(|addr| *addr != first);
+    let named = NamedHost {
+        name: name.to_owned(),
+        others: addrs,
+    };
+    Ok((first.to_canonical(), Some(named)))
 }
 
 /// Index and name of an interface, named either way.

@@ -38,7 +38,7 @@ pub(super) fn route(
     Some(match ask(None)? {
         Route::From(_) => Route::From(Some(source)),
         Route::Broadcast(_) => Route::Broadcast(Some(source)),
-        Route::None(refusal) => Route::None(refusal),
+        Route::None(errno) => Route::None(errno),
     })
 }
 

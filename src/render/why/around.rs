@@ -1,7 +1,8 @@
 //! The same port where it is in nobody's way, and containers behind it, in words.
 
 use super::case::{listed, local, subject};
-use super::{Elsewhere, Place, WhyReport, published};
+use super::{Elsewhere, NamedHost, Place, WhyReport, published};
+use crate::analyze::why::Operation;
 use crate::model::{InetRow, Protocol, State};
 use crate::render::escape;
 
@@ -10,7 +11,12 @@ const MOST_NAMED: usize = 3;
 
 /// The same port where it is in nobody's way, and containers behind it.
 pub(super) fn surroundings(report: &WhyReport<'_>) -> Vec<String> {
-    let mut texts = published::told(report);
+    let mut texts: Vec<String> = report
+        .named
+        .iter()
+        .map(|host| named(report, host))
+        .collect();
+    texts.extend(published::told(report));
     let others = |place: Place<'_>| {
         let rows = report.elsewhere.iter();
         let rows = rows.filter(|one| one.place == place);
@@ -25,6 +31,29 @@ pub(super) fn surroundings(report: &WhyReport<'_>) -> Vec<String> {
         texts.push(elsewhere(*place, &others(*place)));
     }
     texts
+}
+
+/// Which address of a host was asked about.
+fn named(report: &WhyReport<'_>, host: &NamedHost) -> String {
+    let name = escape::terminal(host.name.as_bytes());
+    let mut answers = report.answers.iter();
+    let to = answers.find_map(|(answer, _)| match answer.query.operation {
+        Operation::Connect { destination, .. } => Some(destination.addr.to_string()),
+        Operation::Bind => None,
+    });
+    let to = to.unwrap_or_default();
+    let others = host.others.iter().take(MOST_NAMED);
+    let mut others: Vec<String> = others.map(|addr| addr.to_string()).collect();
+    if let Some(more @ 1..) = host.others.len().checked_sub(MOST_NAMED) {
+        others.push(format!("{more} more"));
+    }
+    match &others[..] {
+        [] => format!("{name} is {to}"),
+        _ => format!(
+            "{name} is {to}, and {} as well, about which this does not tell",
+            listed(&others)
+        ),
+    }
 }
 
 fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {

@@ -113,7 +113,7 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(refusal)) => format!("Asked for one, the kernel answers {refusal}."),
+        Some(Route::None(errno)) => format!("Asked for one, the kernel answers {errno}."),
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }

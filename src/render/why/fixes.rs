@@ -149,7 +149,7 @@ fn close(case: &Case<'_>) -> Vec<Advice> {
 
 fn by_ss(text: String, case: &Case<'_>) -> Advice {
     match destroying(case) {
-        Some(command) => (text, Some(command)),
+        Some(command) => (text, Some(case.within(&command))),
         None => (text + " (no filter of ss -K means these alone)", None),
     }
 }

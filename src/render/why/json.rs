@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::case::{Case, Overview, source};
 use super::{PortContext, Probe, WhyReport, around, causes, fixes, words};
 use crate::analyze::why::{Answer, Operation, Outcome};
-use crate::model::{InetRow, Owner, PortClass, Refusal};
+use crate::model::{Errno, InetRow, Owner, PortClass};
 use crate::render::address::push_addr;
 use crate::render::ephemeral::push_pool_json;
 use crate::render::escape::push_json;
@@ -28,7 +28,7 @@ fn push_answer(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer, probe
     out.extend_from_slice(b"{\"query\":");
     push_query(out, report, answer);
     push_text(out, "verdict", Some(answer.outcome.name()));
-    push_text(out, "errno", answer.errno.and_then(Refusal::name));
+    push_text(out, "errno", answer.errno.and_then(Errno::name));
     let certainty = match answer.assumptions[..] {
         [] => "exact",
         _ => "assumed",
@@ -240,14 +240,14 @@ fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
         out.extend_from_slice(b"null");
         return;
     };
-    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Refusal>>| {
+    let said = |out: &mut Vec<u8>, name: &str, said: Option<&Result<(), Errno>>| {
         let verdict = said.map(|said| match said {
             Ok(()) => Outcome::Free.name(),
             Err(_) => Outcome::Blocked.name(),
         });
         push_text(out, name, verdict);
     };
-    let errno = |said: &Result<(), Refusal>| said.err().map(|refusal| refusal.to_string());
+    let errno = |said: &Result<(), Errno>| said.err().map(|errno| errno.to_string());
     out.extend_from_slice(b"{\"text\":");
     push_json(out, words::probe(answer, probe).as_bytes());
     match probe {

@@ -23,11 +23,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
+
 use super::ephemeral::PoolNotes;
 use super::json::Document;
 use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
-use crate::model::{Entrance, InetRow, PortRange, Protocol, Published, Refusal};
+use crate::model::{Entrance, Errno, InetRow, PortRange, Protocol, Published};
 
 pub use human::human;
 pub use json::json;
@@ -59,6 +61,8 @@ pub struct WhyReport<'a> {
     pub device: Option<String>,
     /// Names of the interfaces that have the address, where it was asked for on another.
     pub at: Vec<String>,
+    /// The destination by name, where it was named so.
+    pub named: Option<NamedHost>,
     /// Name of the user who asks.
     pub user: Option<String>,
     /// Processes among the holders that hold their sockets for containers.
@@ -67,6 +71,15 @@ pub struct WhyReport<'a> {
     pub reader: u32,
     /// Processes among the holders whose unit is one of a user's manager, and the user's uid.
     pub user_units: Vec<(u32, u32)>,
+}
+
+/// A destination that was given by name; asked about is the address that is tried first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedHost {
+    /// The name.
+    pub name: String,
+    /// Its other addresses.
+    pub others: Vec<IpAddr>,
 }
 
 /// What a port is.
@@ -119,9 +132,9 @@ pub enum Probe {
     /// It was asked.
     Asked {
         /// What it said to the socket as it was asked for, but for SO_REUSEPORT.
-        said: Result<(), Refusal>,
+        said: Result<(), Errno>,
         /// What it said with SO_REUSEADDR; `None` where that was not tried.
-        with_reuse_address: Option<Result<(), Refusal>>,
+        with_reuse_address: Option<Result<(), Errno>>,
         /// What was foretold.
         foretold: Outcome,
         /// Whether that came true, errno and SO_REUSEADDR included.

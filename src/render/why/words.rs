@@ -3,7 +3,7 @@
 use super::case::{asked, local};
 use super::{Probe, WhyReport};
 use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
-use crate::model::{Protocol, Refusal};
+use crate::model::{Errno, Protocol};
 use crate::render::escape;
 
 /// What a verdict is about, with the interface where one was named.
@@ -139,9 +139,9 @@ fn joins(report: &WhyReport<'_>, members: usize) -> String {
 
 /// What came of asking the kernel.
 pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
-    let said = |said: &Result<(), Refusal>| match said {
+    let said = |said: &Result<(), Errno>| match said {
         Ok(()) => "succeeds".to_owned(),
-        Err(refusal) => format!("fails with {refusal}"),
+        Err(errno) => format!("fails with {errno}"),
     };
     match probe {
         Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),

@@ -127,7 +127,7 @@ fn udp_draws_from_one_pool_before_it_asks_for_the_way() {
     let full = each(|port| udp(&format!("0.0.0.0:{port}")));
     let given = Given {
         counted: &full,
-        route: Some(Route::None(Refusal::NetworkUnreachable)),
+        route: Some(Route::None(Errno::NetworkUnreachable)),
         ..Given::default()
     };
     check(
@@ -187,23 +187,23 @@ fn a_connection_that_exists_is_not_exhaustion() {
 #[test]
 fn the_way_is_asked_for_before_the_port() {
     let full = each(|port| bound(&format!("127.0.0.1:{port}")));
-    for (refusal, expected) in [
+    for (errno, expected) in [
         (
-            Refusal::NetworkUnreachable,
+            Errno::NetworkUnreachable,
             "ENETUNREACH no-route ephemeral-exhausted",
         ),
         (
-            Refusal::HostUnreachable,
+            Errno::HostUnreachable,
             "EHOSTUNREACH no-route ephemeral-exhausted",
         ),
-        (Refusal::AccessDenied, "EACCES no-route ephemeral-exhausted"),
-        (Refusal::Invalid, "EINVAL no-route ephemeral-exhausted"),
+        (Errno::AccessDenied, "EACCES no-route ephemeral-exhausted"),
+        (Errno::Invalid, "EINVAL no-route ephemeral-exhausted"),
         // It fails, with an errno that has no name here.
-        (Refusal::Other(5), "errno 5 no-route ephemeral-exhausted"),
+        (Errno::Other(5), "errno 5 no-route ephemeral-exhausted"),
     ] {
         let given = Given {
             counted: &full,
-            route: Some(Route::None(refusal)),
+            route: Some(Route::None(errno)),
             ..Given::default()
         };
         check("127.0.0.1:0 > 203.0.113.1:80", &given, expected);
@@ -215,7 +215,7 @@ fn ipv6_that_is_off_is_not_exhaustion() {
     let mut machine = machine();
     machine.ipv6 = Ipv6::Disabled;
     machine.addresses.v6 = Some(Vec::new());
-    machine.route = Some(Route::None(Refusal::NetworkUnreachable));
+    machine.route = Some(Route::None(Errno::NetworkUnreachable));
     let given = Given::default();
     let off = "EADDRNOTAVAIL ipv6-disabled";
     check_on(&machine, "- > [::1]:9000", &given, off);
@@ -276,7 +276,7 @@ fn the_source_of_many_is_no_source() {
 #[test]
 fn a_destination_of_many_is_not_in_want_of_a_route() {
     let given = Given {
-        route: Some(Route::None(Refusal::NetworkUnreachable)),
+        route: Some(Route::None(Errno::NetworkUnreachable)),
         ..Given::default()
     };
     let answer = check("- > 224.0.0.1:80", &given, "ENETUNREACH address-unfit");
@@ -341,7 +341,7 @@ fn ipv6_that_is_off_on_lo_only_is_no_lack_of_a_route() {
     let mut machine = machine();
     let addresses = machine.addresses.v6.as_mut().unwrap();
     addresses.retain(|local| !local.addr.is_loopback());
-    machine.route = Some(Route::None(Refusal::NetworkUnreachable));
+    machine.route = Some(Route::None(Errno::NetworkUnreachable));
     let to_itself = "- > [::1]:80";
     let given = Given::default();
     check_on(&machine, to_itself, &given, "ENETUNREACH no-route");

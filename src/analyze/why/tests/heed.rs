@@ -14,14 +14,14 @@ fn check(query: &str, existing: &[Existing], heard: Heard, agrees: bool, expecte
     answer
 }
 
-const fn heard(said: Result<(), Refusal>, with: Option<Outcome>) -> Heard {
+const fn heard(said: Result<(), Errno>, with: Option<Outcome>) -> Heard {
     Heard {
         said,
         with_reuse_address: with,
     }
 }
 
-const IN_USE: Result<(), Refusal> = Err(Refusal::AddressInUse);
+const IN_USE: Result<(), Errno> = Err(Errno::AddressInUse);
 
 #[test]
 fn what_was_assumed_is_known_then() {
@@ -48,16 +48,16 @@ fn what_was_foretold_gives_way() {
         "free",
     );
     for (query, errno, expected) in [
-        ("0.0.0.0:8080", Refusal::AddressInUse, "EADDRINUSE unseen"),
-        ("0.0.0.0:8080", Refusal::NotPermitted, "EPERM unseen"),
+        ("0.0.0.0:8080", Errno::AddressInUse, "EADDRINUSE unseen"),
+        ("0.0.0.0:8080", Errno::NotPermitted, "EPERM unseen"),
         (
             "127.0.0.1:8080",
-            Refusal::AddressNotAvailable,
+            Errno::AddressNotAvailable,
             "EADDRNOTAVAIL address-not-local",
         ),
         (
             "0.0.0.0:8080",
-            Refusal::AccessDenied,
+            Errno::AccessDenied,
             "EACCES privileged-port",
         ),
     ] {
@@ -74,9 +74,9 @@ fn what_was_foretold_gives_way() {
     let nameless = check(
         "0.0.0.0:8080",
         &[],
-        heard(Err(Refusal::Other(5)), None),
+        heard(Err(Errno::Other(5)), None),
         false,
         "errno 5 unseen",
     );
-    assert_eq!(nameless.errno, Some(Refusal::Other(5)));
+    assert_eq!(nameless.errno, Some(Errno::Other(5)));
 }

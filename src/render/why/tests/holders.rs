@@ -12,7 +12,7 @@ fn listener(
     let blocker = blocker(Cause::Listener, Some(0), &[Fix::StopOwner]);
     let answer = blocked(
         query("0.0.0.0", local.inet().unwrap().local.port),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![blocker],
     );
     Scene::new(vec![(local, holders)], vec![answer])
@@ -86,7 +86,7 @@ fn what_is_left_of_a_connection_is_held_by_nobody() {
     };
     let answer = blocked(
         query("0.0.0.0", 8080),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![with(0, 58), with(1, 41)],
     );
     let scene = Scene::new(vec![(left, vec![]), (time_wait, vec![])], vec![answer]);
@@ -106,7 +106,7 @@ fn what_is_left_of_a_connection_is_held_by_nobody() {
 fn an_address_of_another_interface_is_told_where_it_is() {
     let answer = blocked(
         query("fe80::5", 8080),
-        Refusal::AddressNotAvailable,
+        Errno::AddressNotAvailable,
         vec![blocker(Cause::AddressNotLocal, None, &[])],
     );
     let mut scene = Scene::new(Vec::new(), vec![answer]);

@@ -87,7 +87,7 @@ fn blocker(cause: Cause, socket: Option<usize>, fixes: &[Fix]) -> Blocker {
     }
 }
 
-fn blocked(query: Query, errno: Refusal, blockers: Vec<Blocker>) -> Answer {
+fn blocked(query: Query, errno: Errno, blockers: Vec<Blocker>) -> Answer {
     Answer {
         query,
         outcome: Outcome::Blocked,
@@ -239,6 +239,7 @@ impl<'a> Scene<'a> {
             device: self.device.map(str::to_owned),
             at: self.at.iter().map(|name| (*name).to_owned()).collect(),
             user: self.user.map(str::to_owned),
+            named: None,
             published: self.published.clone(),
             reader: 0,
             user_units: self.user_units.clone(),
@@ -271,7 +272,7 @@ fn dual_stack() -> Scene<'static> {
     let listener = socket(State::Listen, "[::]:8080", None);
     let with = |addr: &str, cause: Cause, fixes: &[Fix]| {
         let blocker = blocker(cause, Some(0), fixes);
-        blocked(query(addr, 8080), Refusal::AddressInUse, vec![blocker])
+        blocked(query(addr, 8080), Errno::AddressInUse, vec![blocker])
     };
     let fixes = [Fix::AnotherAddress, Fix::V6Only, Fix::StopOwner];
     Scene::new(

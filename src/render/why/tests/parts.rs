@@ -44,7 +44,7 @@ fn owners_that_may_not_be_read_are_said_to_be_so() {
     let fixes = [Fix::StopOwner];
     let answer = blocked(
         query("127.0.0.1", 8080),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![blocker(Cause::Listener, Some(0), &fixes)],
     );
     let mut scene = Scene::new(vec![(listener, Vec::new())], vec![answer]);
@@ -78,12 +78,12 @@ fn connects_name_both_ends() {
             addr: None,
             ..query("0.0.0.0", 0)
         },
-        Refusal::NetworkUnreachable,
+        Errno::NetworkUnreachable,
         vec![blocker(Cause::NoRoute, None, &[Fix::AddRoute])],
     );
     answer.with_reuse_address = None;
     let mut scene = Scene::new(Vec::new(), vec![answer]);
-    scene.machine.route = Some(Route::None(Refusal::NetworkUnreachable));
+    scene.machine.route = Some(Route::None(Errno::NetworkUnreachable));
     assert_eq!(
         scene.people(),
         "\
@@ -118,7 +118,7 @@ fn verdicts_that_differ_are_both_in_the_first_line() {
         errno: None,
         blockers: Vec::new(),
         with_reuse_address: Some(Outcome::Free),
-        ..blocked(query("0.0.0.0", 8080), Refusal::AddressInUse, Vec::new())
+        ..blocked(query("0.0.0.0", 8080), Errno::AddressInUse, Vec::new())
     };
     let mut scene = dual_stack();
     scene.answers[0].0 = free;
@@ -143,7 +143,7 @@ fn verdicts_that_differ_are_both_in_the_first_line() {
 #[test]
 fn a_probe_is_told_beside_what_was_foretold() {
     let mut scene = dual_stack();
-    let said = Err(Refusal::AddressInUse);
+    let said = Err(Errno::AddressInUse);
     scene.answers.truncate(1);
     scene.answers[0].1 = Some(Probe::Asked {
         said,
@@ -170,7 +170,7 @@ fn heirs_are_ended_and_proxies_are_not() {
     let fixes = [Fix::StopOwner, Fix::CloseOnExec];
     let answer = |cause| {
         let blocker = blocker(cause, Some(0), &fixes);
-        blocked(query("0.0.0.0", 8080), Refusal::AddressInUse, vec![blocker])
+        blocked(query("0.0.0.0", 8080), Errno::AddressInUse, vec![blocker])
     };
     let mut scene = Scene::new(
         vec![(listener, vec![heir])],
@@ -216,7 +216,7 @@ fn names_of_the_system_forge_nothing() {
     let evil = (55, name, unit, 1, "a\x1b[2J $(reboot) 'b");
     let answer = blocked(
         query("0.0.0.0", 8080),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![blocker(Cause::Listener, Some(0), &[Fix::StopOwner])],
     );
     let mut scene = Scene::new(vec![(listener, vec![evil])], vec![answer]);
@@ -263,7 +263,7 @@ fn every_cause_fix_assumption_and_note_has_words() {
         .flat_map(|cause| [(cause, Some(0)), (cause, None)])
     {
         let blocker = blocker(cause, socket, &fixes);
-        let answer = blocked(query("::1", 8080), Refusal::AddressInUse, vec![blocker]);
+        let answer = blocked(query("::1", 8080), Errno::AddressInUse, vec![blocker]);
         let mut scene = Scene::new(vec![(row, vec![MASTER])], vec![answer]);
         scene.machine.ipv6 = Ipv6::Absent;
         let document = scene.program();

@@ -7,7 +7,7 @@ fn held_by(process: (u32, &'static str, &'static str, u32, &'static str)) -> Sce
     let listener = socket(State::Listen, "0.0.0.0:8080", None);
     let answer = blocked(
         query("0.0.0.0", 8080),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![blocker(Cause::Listener, Some(0), &[Fix::StopOwner])],
     );
     Scene::new(vec![(listener, vec![process])], vec![answer])
@@ -163,7 +163,7 @@ fn remaining(ours: &[(&str, &str)], others: &[(State, &str, &str)]) -> Scene<'st
     let blockers = (0..ours.len()).map(|index| blocker(Cause::TimeWait, Some(index), &fixes));
     let answer = blocked(
         query("0.0.0.0", 8080),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         blockers.collect(),
     );
     let ours = ours.iter();
@@ -222,7 +222,7 @@ fn what_changes_the_question_helps_against_everything_or_is_not_advised() {
     let causes = [Cause::Listener, Cause::DualStackListener];
     let answer = |fixes: [&[Fix]; 2]| {
         let blockers = [0, 1].map(|index| blocker(causes[index], Some(index), fixes[index]));
-        blocked(query("::", 8080), Refusal::AddressInUse, blockers.to_vec())
+        blocked(query("::", 8080), Errno::AddressInUse, blockers.to_vec())
     };
     let scene = |fixes| Scene::new(sockets.to_vec(), vec![answer(fixes)]);
     let told = |scene: &Scene<'_>| {
@@ -244,7 +244,7 @@ fn what_goes_by_itself_is_no_hope_where_a_listener_stays() {
         blocker(Cause::Listener, Some(0), &[Fix::StopOwner]),
         blocker(Cause::TimeWait, Some(1), &[Fix::Wait]),
     ];
-    let answer = blocked(query("0.0.0.0", 8080), Refusal::AddressInUse, blockers);
+    let answer = blocked(query("0.0.0.0", 8080), Errno::AddressInUse, blockers);
     let sockets = vec![(listener, vec![MASTER]), (rest, Vec::new())];
     let mut scene = Scene::new(sockets, vec![answer]);
     let doubt = "it goes by itself, but what else is in the way does not";
@@ -263,7 +263,7 @@ fn connections_of_a_listener_are_told_with_it() {
         sockets.push((row, vec![MASTER]));
         blockers.push(blocker(Cause::ConnectionRemains, Some(index), &[]));
     }
-    let answer = blocked(query("0.0.0.0", 8080), Refusal::AddressInUse, blockers);
+    let answer = blocked(query("0.0.0.0", 8080), Errno::AddressInUse, blockers);
     let scene = Scene::new(sockets, vec![answer]);
     let text = scene.people();
     assert!(text.contains("\n  and its 3 connections\n"), "{text}");
@@ -300,7 +300,7 @@ fn addresses_of_ipv4_in_the_form_of_ipv6_are_ipv4s() {
     let fixes = [Fix::AddAddress, Fix::NonlocalBind];
     let blocker = blocker(Cause::AddressNotLocal, None, &fixes);
     let asked = query("::ffff:192.0.2.5", 8080);
-    let answer = blocked(asked, Refusal::AddressNotAvailable, vec![blocker]);
+    let answer = blocked(asked, Errno::AddressNotAvailable, vec![blocker]);
     let mut scene = Scene::new(Vec::new(), vec![answer]);
     assert_eq!(
         commands(&scene),
@@ -325,7 +325,7 @@ fn the_address_that_is_unfit_is_named() {
             };
         }
         let blocker = blocker(Cause::AddressUnfit, None, &[]);
-        let answer = blocked(asked, Refusal::Invalid, vec![blocker]);
+        let answer = blocked(asked, Errno::Invalid, vec![blocker]);
         let text = Scene::new(Vec::new(), vec![answer]).people();
         let (_, text) = text.split_once("is blocked: ").unwrap();
         text.lines().next().unwrap().to_owned()

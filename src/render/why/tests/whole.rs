@@ -57,7 +57,7 @@ fn what_remains_of_a_server_says_when_it_goes() {
     };
     let mut answer = blocked(
         query("127.0.0.1", 9001),
-        Refusal::AddressInUse,
+        Errno::AddressInUse,
         vec![waits(0), waits(1)],
     );
     answer.with_reuse_address = None;
@@ -102,11 +102,7 @@ fn a_drawn_port_is_reserved_beside_what_is_reserved_already() {
         Some(0),
         &[Fix::ReservePort, Fix::CloseConnection],
     );
-    let answer = blocked(
-        query("0.0.0.0", 45_000),
-        Refusal::AddressInUse,
-        vec![blocker],
-    );
+    let answer = blocked(query("0.0.0.0", 45_000), Errno::AddressInUse, vec![blocker]);
     let mut scene = Scene::new(vec![(row, vec![curl])], vec![answer]);
     scene.answers[0].0.notes = vec![Note::DrawnByKernel];
     assert_eq!(
@@ -144,7 +140,7 @@ fn two_things_in_the_way_have_each_their_remedy() {
             },
             ..query("0.0.0.0", 80)
         },
-        Refusal::AccessDenied,
+        Errno::AccessDenied,
         vec![
             blocker(Cause::PrivilegedPort, None, &[Fix::AllowLowPort]),
             blocker(Cause::Listener, Some(0), &[Fix::StopOwner]),

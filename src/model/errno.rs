@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What the kernel says instead of doing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
+pub enum Errno {
     /// The port is taken.
     AddressInUse,
     /// The address is not local, or no port is left, or the connection exists.
@@ -33,32 +33,32 @@ pub enum Refusal {
     Other(i32),
 }
 
-impl Refusal {
+impl Errno {
     /// The kernel's name; `None` for one that nothing asked here is known to say.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
-            Refusal::AddressInUse => "EADDRINUSE",
-            Refusal::AddressNotAvailable => "EADDRNOTAVAIL",
-            Refusal::AccessDenied => "EACCES",
-            Refusal::TryAgain => "EAGAIN",
-            Refusal::Invalid => "EINVAL",
-            Refusal::NoDevice => "ENODEV",
-            Refusal::NetworkUnreachable => "ENETUNREACH",
-            Refusal::HostUnreachable => "EHOSTUNREACH",
-            Refusal::FamilyNotSupported => "EAFNOSUPPORT",
-            Refusal::NotPermitted => "EPERM",
-            Refusal::NotFound => "ENOENT",
-            Refusal::NotSupported => "EOPNOTSUPP",
-            Refusal::Other(_) => return None,
+            Errno::AddressInUse => "EADDRINUSE",
+            Errno::AddressNotAvailable => "EADDRNOTAVAIL",
+            Errno::AccessDenied => "EACCES",
+            Errno::TryAgain => "EAGAIN",
+            Errno::Invalid => "EINVAL",
+            Errno::NoDevice => "ENODEV",
+            Errno::NetworkUnreachable => "ENETUNREACH",
+            Errno::HostUnreachable => "EHOSTUNREACH",
+            Errno::FamilyNotSupported => "EAFNOSUPPORT",
+            Errno::NotPermitted => "EPERM",
+            Errno::NotFound => "ENOENT",
+            Errno::NotSupported => "EOPNOTSUPP",
+            Errno::Other(_) => return None,
         })
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name(), self) {
             (Some(name), _) => f.write_str(name),
-            (None, Refusal::Other(number)) => write!(f, "errno {number}"),
+            (None, Errno::Other(number)) => write!(f, "errno {number}"),
             (None, _) => f.write_str("an errno"),
         }
     }

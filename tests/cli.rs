@@ -1423,7 +1423,8 @@ fn ephemeral_ends_with_the_code_of_its_status() {
     report(&["--quiet", "--dst=10.0.0.6"]).exited(0).quietly();
     let one = report(&["--src=10.0.0.9", "--dst=10.0.0.5:1", "--json"]).exited(0);
     assert!(
-        one.text().contains("\"dport\":1,\"capacity\":20,\"used\":0,"),
+        one.text()
+            .contains("\"dport\":1,\"capacity\":20,\"used\":0,"),
         "{}",
         one.text()
     );

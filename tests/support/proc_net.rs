@@ -36,7 +36,7 @@ pub fn rows() -> Vec<Row> {
         ("udp", "udp"),
         ("udp6", "udp"),
     ] {
-        let text = match fs::read_to_string(format!("/proc/net/{file}")) {
+        let text = match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
             Ok(text) => text,
             // A machine without IPv6.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -204,7 +204,7 @@ fn a_tuple_in_time_wait_can_be_destroyed() {
         held.into_iter().for_each(Connection::close_actively);
         check_exhausted(&Connecting::tcp("", THERE).asked(server), "EADDRNOTAVAIL");
         let answer = asked(&Wanted::tcp("127.0.0.1:40000"));
-        run_fix(answer.blocked_by("EADDRINUSE", "time-wait"), "ss -tK");
+        run_fix(answer.blocked_by("EADDRINUSE", "time-wait"), "portstat -tK");
         Connecting::tcp("", THERE).asked(server).free();
     });
 }

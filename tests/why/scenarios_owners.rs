@@ -248,7 +248,7 @@ fn a_destroyed_listener_keeps_its_port() {
         let destroys = |fix: &crate::answer::Fix| {
             fix.command
                 .as_ref()
-                .is_some_and(|command| command.contains("ss -tK"))
+                .is_some_and(|command| command.contains("portstat -tK"))
         };
         assert!(!blocker.fixes.iter().any(destroys), "{:?}", blocker.fixes);
         drop(old);
@@ -262,7 +262,7 @@ fn nobody_is_told_to_destroy_a_listener() {
         let _old = served(Wanted::tcp("127.0.0.1:8080"));
         let answer = asked(&Wanted::tcp("0.0.0.0:8080"));
         assert!(
-            !answer.document.to_string().contains("ss -tK"),
+            !answer.document.to_string().contains("portstat -tK"),
             "{}",
             answer.document
         );

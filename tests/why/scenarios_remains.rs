@@ -6,14 +6,16 @@ use std::os::fd::OwnedFd;
 use ::portstat::kernel::tcp_flags;
 use nix::sys::socket::SockType;
 
-use crate::answer::{Answer, Blocker};
+use crate::answer::{Answer, Blocker, only_answer};
 use crate::ask::{asked, asked_with};
 use crate::setup::{
     ELSEWHERE, P, at, await_row, close_by_server, connected_to_itself, left_by_server, listener,
     outgoing, own_pid, run_fix,
 };
 use crate::support::dial::{Source, dial, set_port_range};
+use crate::support::holder::Holder;
 use crate::support::namespace::{in_namespace, in_network_namespace, sysctl};
+use crate::support::netns::in_new_netns;
 use crate::support::portstat::run;
 use crate::support::socket::{
     SYN_SENT, await_pending, await_state, bind, connect, listen, open, set_nonblocking,
@@ -181,7 +183,7 @@ fn with_all_rights_time_wait_with_reuse_is_known_not_to() {
 fn time_wait_can_be_destroyed_as_is_advised() {
     after_server(false, || {
         let answer = asked(&Wanted::tcp("0.0.0.0:8080"));
-        run_fix(check_time_wait(&answer), "ss -tK");
+        run_fix(check_time_wait(&answer), "portstat -tK");
         asked(&Wanted::tcp("0.0.0.0:8080")).free();
     });
 }
@@ -228,7 +230,7 @@ fn an_orphan_is_a_connection_that_remains() {
         blocker.is("FIN-WAIT-2", "127.0.0.1", P).unowned("none");
         let remaining = blocker.frees_in_ms.unwrap();
         assert!((40_000..=60_000).contains(&remaining), "{remaining}");
-        run_fix(blocker, "ss -tK");
+        run_fix(blocker, "portstat -tK");
         asked(&Wanted::tcp("0.0.0.0:8080")).free();
     });
 }
@@ -270,7 +272,7 @@ fn an_outgoing_connection_from_a_port_that_was_named_ends_with_its_owner() {
         let answer = asked(&Wanted::tcp("0.0.0.0:8080"));
         let blocker = answer.blocked_by("EADDRINUSE", "outgoing-connection");
         blocker.fixed_by(&["kill", &own_pid().to_string()]);
-        for advice in ["ss -", "ip_local_reserved_ports"] {
+        for advice in ["portstat -tK", "ip_local_reserved_ports"] {
             let mut commands = blocker.fixes.iter().filter_map(|fix| fix.command.as_ref());
             let given = commands.any(|command| command.contains(advice));
             assert!(!given, "{advice}: {:?}", blocker.fixes);
@@ -353,5 +355,23 @@ fn a_socket_connected_to_itself_blocks_its_port() {
             blocker.fixed_by(&["ip_local_reserved_ports"]);
         }
         asked(&Wanted::tcp("127.0.0.2:8080")).free();
+    });
+}
+
+/// What is advised of another namespace acts there.
+#[test]
+fn what_remains_in_another_namespace_is_destroyed_there() {
+    in_namespace(|| {
+        let room = in_new_netns(|| {
+            leave_time_wait(false);
+            Holder::of(&[])
+        });
+        let pid = room.pid().to_string();
+        let args = ["-N", &pid, "why", "127.0.0.1:8080", "--json"];
+        let answer = only_answer(&run(&args));
+        let blocker = answer.blocked_by("EADDRINUSE", "time-wait");
+        run_fix(blocker, &format!("portstat -N /proc/{pid}/ns/net -tK"));
+        let answer = only_answer(&run(&args));
+        assert_eq!(answer.verdict, "free", "{}", answer.document);
     });
 }

@@ -19,6 +19,8 @@ use crate::wanted::Wanted;
 
 /// The port that is asked for.
 pub const P: u16 = 8080;
+/// The program that is tested.
+const PORTSTAT: &str = env!("CARGO_BIN_EXE_portstat");
 /// Where outgoing connections lead to.
 pub const ELSEWHERE: u16 = 9000;
 
@@ -145,6 +147,11 @@ pub fn run_fix(blocker: &Blocker, begins: &str) {
         .filter_map(|fix| fix.command.as_deref());
     let command = commands.clone().find(|command| command.starts_with(begins));
     let command = command.unwrap_or_else(|| panic!("{begins}: {:?}", blocker.fixes));
-    let output = portstat::output(Command::new("sh").args(["-ec", command]));
+    // As it is printed it asks first.
+    let script = match command.strip_prefix("portstat ") {
+        Some(arguments) => format!("{PORTSTAT} {arguments} --yes"),
+        None => command.to_owned(),
+    };
+    let output = portstat::output(Command::new("sh").args(["-ec", &script]));
     assert!(output.status.success(), "{command}: {output:?}");
 }

@@ -247,7 +247,7 @@ pub enum Fix {
     Probe,
     /// Wait until it goes by itself.
     Wait,
-    /// Destroy what remains (`ss -K`).
+    /// Destroy what remains (`portstat -K`).
     Destroy,
     /// Keep the kernel from drawing this port: `ip_local_reserved_ports`, with what is reserved
     /// already.

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
 use crate::model::{Endpoint, InetRow, Protocol, State};
+use crate::render::entering;
 
 /// Connections that a command names one by one.
 const MOST_CONNECTIONS: usize = 3;
 /// Addresses that it names, where they are more; a command with hundreds nobody reads.
 const MOST_ADDRESSES: usize = 8;
 
-/// `ss -K` of what is in the way; `None` where no filter of a readable length means that alone.
+/// `portstat -K` of what is in the way; `None` where no filter of a readable length means that alone.
 pub(super) fn destroying(case: &Case<'_>) -> Option<String> {
     let rows: Vec<&InetRow<'_>> = case.rows().collect();
     let first = rows.first()?;
@@ -35,10 +36,14 @@ pub(super) fn destroying(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let words = words.join(" state ");
-    Some(format!("ss -{protocol}K state {words} '{}'", filter.text))
+    let portstat = entering::portstat(case.report.entrance.as_ref());
+    Some(format!(
+        "{portstat} -{protocol}K state {words} '{}'",
+        filter.text
+    ))
 }
 
-/// What of ss finds sockets.
+/// What finds sockets.
 struct Filter {
     text: String,
     /// Local ends and peers; without a peer whatever it is.
@@ -53,8 +58,8 @@ impl Filter {
     }
 }
 
-/// The ends of a connection. To ss an IPv4 address is also that of the IPv6 socket that speaks IPv4
-/// from there.
+/// The ends of a connection. To a filter an IPv4 address is also that of the IPv6 socket that speaks
+/// IPv4 from there.
 fn ends(row: &InetRow<'_>) -> (IpAddr, (IpAddr, u16)) {
     let (local, peer) = (&row.ends.local, &row.ends.peer);
     let peer = (peer.addr.to_canonical(), peer.port);
@@ -97,8 +102,8 @@ fn of_addresses(rows: &[&InetRow<'_>]) -> Option<Filter> {
     })
 }
 
-/// A state as ss's filters have it; `None` of servers, which nobody should destroy, and of states
-/// that ss does not know.
+/// A state as filters have it; `None` of servers, which nobody should destroy, and of states that
+/// filters do not know.
 fn state_word(state: State) -> Option<&'static str> {
     Some(match state {
         State::Established => "established",

@@ -131,7 +131,7 @@ fn destroy(case: &Case<'_>) -> Vec<Advice> {
         1 => "destroy it".to_owned(),
         count => format!("destroy all {count}"),
     };
-    vec![by_ss(text, case)]
+    vec![by_filter(text, case)]
 }
 
 /// Ends connections: by their processes, or by themselves.
@@ -144,12 +144,12 @@ fn close(case: &Case<'_>) -> Vec<Advice> {
         [one] => format!(", or end {}", mark(*one)),
         _ => String::new(),
     };
-    vec![by_ss(format!("{text}{who}"), case)]
+    vec![by_filter(format!("{text}{who}"), case)]
 }
 
-fn by_ss(text: String, case: &Case<'_>) -> Advice {
+fn by_filter(text: String, case: &Case<'_>) -> Advice {
     match destroying(case) {
-        Some(command) => (text, Some(case.within(&command))),
-        None => (text + " (no filter of ss -K means these alone)", None),
+        Some(command) => (text, Some(command)),
+        None => (text + " (no filter of -K means these alone)", None),
     }
 }

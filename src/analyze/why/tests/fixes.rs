@@ -91,7 +91,7 @@ fn an_outgoing_connection_is_kept_from_coming_again() {
     check_fixes("0.0.0.0:40003", &[left], &waiting);
 }
 
-/// What the kernel never draws, the program has bound: it need not be reserved, and `ss -K` would
+/// What the kernel never draws, the program has bound: it need not be reserved, and `-K` would
 /// leave it bound.
 #[test]
 fn a_port_that_a_program_named_is_freed_by_its_end() {

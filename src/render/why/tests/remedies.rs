@@ -190,7 +190,8 @@ fn no_socket_is_destroyed_that_is_in_nobodys_way() {
         ("[fd00::1]:8080", "[fd00::9]:3"),
         ("[::ffff:10.0.0.1]:8080", "[::ffff:10.0.0.9]:4"),
     ];
-    let command = "ss -tK state time-wait '( src 10.0.0.1:8080 or src [fd00::1]:8080 )'".to_owned();
+    let command =
+        "portstat -tK state time-wait '( src 10.0.0.1:8080 or src [fd00::1]:8080 )'".to_owned();
     let elsewhere = (State::TimeWait, "10.0.0.2:8080", "10.0.0.9:5");
     let open = (State::Established, "10.0.0.1:8080", "10.0.0.9:5");
     let scene = remaining(&ours, &[elsewhere, open]);
@@ -199,7 +200,7 @@ fn no_socket_is_destroyed_that_is_in_nobodys_way() {
     for local in ["10.0.0.1:8080", "[::ffff:10.0.0.1]:8080"] {
         let scene = remaining(&ours, &[(State::TimeWait, local, "10.0.0.9:5")]);
         assert_eq!(destroying(&scene), None, "{local}");
-        assert!(scene.people().contains("destroy all 4 (no filter of ss -K"));
+        assert!(scene.people().contains("destroy all 4 (no filter of -K"));
     }
     let many: Vec<String> = (1..=9).map(|host| format!("10.0.0.{host}:8080")).collect();
     let many: Vec<(&str, &str)> = { many.iter() }

@@ -77,7 +77,7 @@ what to do:
   1. set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it too, which could not be read
   2. wait about 41 s: it goes by itself
   3. destroy all 2
-       ss -tK state time-wait '( src 127.0.0.1:9001 dst 127.0.0.1:33788 ) or ( src 127.0.0.1:9001 dst 127.0.0.1:33790 )'
+       portstat -tK state time-wait '( src 127.0.0.1:9001 dst 127.0.0.1:33788 ) or ( src 127.0.0.1:9001 dst 127.0.0.1:33790 )'
 
 assumed: the socket on 127.0.0.1:9001 in TIME-WAIT was taken to be without SO_REUSEADDR, as its flags could not be read
 
@@ -89,7 +89,7 @@ assumed: the socket on 127.0.0.1:9001 in TIME-WAIT was taken to be without SO_RE
     assert!(answer["with_reuseaddr"].is_null());
     assert_eq!(answer["blockers"][1]["frees_in_ms"], 40_700);
     let command = &answer["blockers"][1]["fixes"][2]["command"];
-    let one = "ss -tK state time-wait 'src 127.0.0.1:9001 dst 127.0.0.1:33790'";
+    let one = "portstat -tK state time-wait 'src 127.0.0.1:9001 dst 127.0.0.1:33790'";
     assert_eq!(command, one);
 }
 
@@ -119,7 +119,7 @@ what to do:
   1. for the next time, keep the kernel from drawing port 45000
        sysctl -w net.ipv4.ip_local_reserved_ports=5000,45000
   2. close the connection, or end curl[99]
-       ss -tK state established 'src 10.0.0.9:45000 dst 10.0.0.5:443'
+       portstat -tK state established 'src 10.0.0.9:45000 dst 10.0.0.5:443'
 
 note: the port lies in the ephemeral range: while no server is bound to it, any connection may draw it
 

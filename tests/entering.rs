@@ -16,6 +16,8 @@ use support::namespace::{in_namespace, is_forbidden, skip};
 use support::netns::{Room, empty_run, name_netns};
 use support::portstat::{output, run};
 
+/// The program that is tested.
+const PORTSTAT: &str = env!("CARGO_BIN_EXE_portstat");
 /// The port that somebody has in each namespace.
 const PORT: u16 = 8080;
 const FIRST_FREE_FOR_ALL: &str = "net.ipv4.ip_unprivileged_port_start";
@@ -34,7 +36,12 @@ fn with_names(body: impl FnOnce()) {
 /// Runs a command as it is pasted into a shell.
 #[track_caller]
 fn paste(command: &str) -> String {
-    let ran = output(Command::new("sh").args(["-ec", command]));
+    // As it is printed it asks first.
+    let command = match command.strip_prefix("portstat ") {
+        Some(arguments) if arguments.contains("K state") => format!("{PORTSTAT} {arguments} --yes"),
+        _ => command.to_owned(),
+    };
+    let ran = output(Command::new("sh").args(["-ec", &command]));
     assert!(ran.status.success(), "{command}: {ran:?}");
     String::from_utf8(ran.stdout).unwrap().trim().to_owned()
 }

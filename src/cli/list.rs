@@ -132,7 +132,7 @@ pub struct ListArgs {
     pub yes: bool,
     /// Read more of the filter from FILE, - for standard input
     #[arg(short = 'F', long = "filter", value_name = "FILE")]
-    pub filter_file: Option<PathBuf>,
+    pub filter_file: Vec<PathBuf>,
     /// Which sockets, in the language of ss
     #[arg(value_name = "FILTER")]
     pub filter: Vec<OsString>,
@@ -254,6 +254,10 @@ impl ListPlan {
         if json && !args.columns.is_empty() {
             return Err(UsageError::Conflict("--columns", "json and jsonl"));
         }
+        // The last one alone would be another filter than was meant.
+        if args.filter_file.len() > 1 {
+            return Err(UsageError::Conflict("-F", "another -F"));
+        }
         let args = with_families(with_queries(args)?);
         let tables = tables(&args);
         let states = states(&args);
@@ -282,7 +286,7 @@ impl ListPlan {
             interval,
             quiet: args.quiet,
             verbose: args.verbose,
-            filter_file: args.filter_file,
+            filter_file: args.filter_file.into_iter().next(),
             events: args.events,
         })
     }

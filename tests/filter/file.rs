@@ -181,7 +181,7 @@ fn a_mistake_is_found_in_its_line() {
         b"sport = :80",
         &["nope and"],
         2,
-        &["filter, column 1: expected", "  nope and\n  ^"],
+        &["filter, column 1: no command or filter begins with \"nope\""],
     );
 }
 
@@ -208,6 +208,6 @@ fn a_file_that_cannot_be_read_is_told() {
     check_error(b"\ncomm = '\xff'", &[], 4, &["line 2 is no UTF-8", r"\xNN"]);
     by_file(b"# '\xff'\ncomm = \xff", &[]).exited(0);
     let ran = run(&["-t", RECORDING, "-F", "/dev/null", "-F", "/dev/null"]).exited(2);
-    assert!(ran.stderr.contains("--filter"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("another -F"), "{}", ran.stderr);
     run(&["why", "80", RECORDING, "-F", "/dev/null"]).exited(2);
 }

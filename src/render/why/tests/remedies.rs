@@ -178,7 +178,7 @@ fn destroying(scene: &Scene<'_>) -> Option<String> {
     let text = scene.people();
     let mut lines = text.lines().map(str::trim_start);
     lines
-        .find(|line| line.starts_with("ss -"))
+        .find(|line| line.starts_with("portstat -"))
         .map(str::to_owned)
 }
 

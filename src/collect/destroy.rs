@@ -17,7 +17,7 @@ use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
 /// Of sockets that are bound alike the kernel chooses one by the hash of the peer. With so many
 /// ports of peers one of 250 is missed once in ten million times.
 const MOST_PEER_PORTS: u16 = 4096;
-/// The same where one was looked for in vain: it mostly means that the kernel does not choose.
+/// The same where the first was looked for in vain: it mostly means that the kernel does not choose.
 const FEW_PEER_PORTS: u16 = 256;
 
 /// Destroys sockets that were read from this host; returns what became of each, in their order.
@@ -151,14 +151,7 @@ impl Work {
             }
             let mut found_one = false;
             for group in alike(&self.sockets, &alive) {
-                let mut most = MOST_PEER_PORTS;
-                for index in group {
-                    let found = self.try_again(index, most);
-                    if !found {
-                        most = FEW_PEER_PORTS;
-                    }
-                    found_one |= found;
-                }
+                found_one |= self.try_group(&group);
             }
             if !found_one {
                 return;
@@ -170,6 +163,19 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Tries those that are bound alike once more; whether the kernel found one now.
+    fn try_group(&mut self, group: &[usize]) -> bool {
+        let mut most = MOST_PEER_PORTS;
+        let mut found_one = false;
+        for &index in group {
+            found_one |= self.try_again(index, most);
+            if !found_one {
+                most = FEW_PEER_PORTS;
+            }
+        }
+        found_one
     }
 
     /// Tries one that is there once more, for so many peers; whether the kernel found it now.

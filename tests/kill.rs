@@ -130,6 +130,10 @@ fn without_a_filter_it_refuses() {
             ("-Kx --yes state all", "no unix sockets"),
             ("-K0 --yes state all", "no packet sockets"),
             ("-K --netlink --yes state all", "no netlink sockets"),
+            ("-Ka --yes src unix:/x", "no unix sockets"),
+            ("-K --yes src unix:/x or sport = :1", "no unix sockets"),
+            ("-Ka --yes src link:", "no packet sockets"),
+            ("-K --yes dst netlink:*", "no netlink sockets"),
             ("-K --from /nowhere --yes state all", "--from"),
             ("-K -c --yes state all", "-c"),
             ("-K -s --yes state all", "-s"),
@@ -137,6 +141,7 @@ fn without_a_filter_it_refuses() {
             ("-Kq state all", "--yes"),
             ("-t --yes state all", "--kill"),
             ("-K --yes sport = nonsense", "nonsense"),
+            ("-K --yes -F /dev/null state all", "/dev/null is empty"),
         ] {
             let refused = portstat(args).exited(2);
             assert!(refused.stderr.contains(why), "{args}: {}", refused.stderr);
@@ -171,9 +176,17 @@ fn in_a_pipe_it_only_lists() {
 fn that_nothing_matched_is_told() {
     in_namespace(|| {
         let before = sockets();
-        for more in ["", " --yes", " --json --yes"] {
-            let none = portstat(&format!("-Ktan sport = :1{more}")).exited(1);
-            assert_eq!(none.stderr, "portstat: nothing matched\n");
+        for format in ["plain", "csv", "jsonl", "table", "json"] {
+            for more in ["", "--yes"] {
+                let none =
+                    portstat(&format!("-Ktan --format {format} {more} sport = :1")).exited(1);
+                assert_eq!(none.stderr, "portstat: nothing matched\n");
+                if format == "json" {
+                    assert_eq!(none.json()["sockets"], Value::Array(Vec::new()));
+                } else {
+                    assert_eq!(none.text(), "", "{format}");
+                }
+            }
         }
         portstat("-Kqtan --yes sport = :1").exited(1).quietly();
         assert_eq!(sockets(), before);
@@ -241,7 +254,35 @@ fn the_question_tells_how_many() {
         let mut session = Session::start(&mut command(&words("-Kt dport = :8080")));
         session.await_text("Destroy these 3 sockets? [y/N] ");
         session.type_in("n\n");
-        assert_eq!(session.finish().0.code(), Some(1));
+        let (status, shown) = session.finish();
+        assert_eq!(status.code(), Some(1));
+        assert!(!shown.contains("ephemeral"), "{shown}");
+    });
+}
+
+/// What is asked about a listener's port when connections wait in it.
+#[track_caller]
+fn check_asked(args: &str, question: &str) {
+    let mut session = Session::start(&mut command(&words(args)));
+    session.await_text(&format!("Destroy {question}? [y/N] "));
+    session.type_in("n\n");
+    assert_eq!(session.finish().0.code(), Some(1));
+}
+
+#[test]
+fn the_question_tells_of_connections_that_wait_in_a_listener() {
+    in_namespace(|| {
+        let listener = TcpListener::bind((V4, PORT)).unwrap();
+        let dial = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _connection = Connection::to(&listener);
+        let listened = "-Ktln sport = :8080";
+        check_asked(listened, "this socket");
+        let _waiting = dial();
+        check_asked(listened, "this socket, and 1 connection that waits in it");
+        let _more = [dial(), dial()];
+        check_asked(listened, "this socket, and 3 connections that wait in it");
+        // Those that are listed are not told twice.
+        check_asked("-Ktan sport = :8080", "these 5 sockets");
     });
 }
 
@@ -391,10 +432,86 @@ fn a_program_is_told_of_its_udp_socket() {
 
 /// A socket bound to the port, as others may be.
 fn bound_alike(kind: SockType) -> OwnedFd {
-    let fd = socket::open(kind, V4);
+    sharing(kind, V4)
+}
+
+/// The same on an address.
+fn sharing(kind: SockType, ip: IpAddr) -> OwnedFd {
+    let fd = socket::open(kind, ip);
     setsockopt(&fd, ReusePort, &true).unwrap();
-    socket::bind(&fd, SocketAddr::new(V4, PORT)).unwrap();
+    socket::bind(&fd, SocketAddr::new(ip, PORT)).unwrap();
     fd
+}
+
+/// Whether the socket's program is told that it was destroyed.
+#[track_caller]
+fn is_told(fd: &OwnedFd) -> bool {
+    let udp = UdpSocket::from(fd.try_clone().unwrap());
+    udp.set_nonblocking(true).unwrap();
+    let told = udp.recv(&mut [0]).unwrap_err().raw_os_error();
+    assert!(told == Some(libc::ECONNABORTED) || told == Some(libc::EAGAIN));
+    told == Some(libc::ECONNABORTED)
+}
+
+#[track_caller]
+fn check_all_that_share(ip: IpAddr, count: usize) {
+    in_namespace(|| {
+        let all: Vec<OwnedFd> = (0..count)
+            .map(|_| sharing(SockType::Datagram, ip))
+            .collect();
+        let killed = portstat("-Kua --yes sport = :8080").exited(0);
+        let expected = format!("portstat: destroyed {count} of {count} sockets\n");
+        assert_eq!(killed.stderr, expected, "{ip}");
+        assert!(all.iter().all(is_told), "{ip}");
+    });
+}
+
+#[test]
+fn all_udp_sockets_that_share_a_port_go_together() {
+    for ip in [
+        V4,
+        V6,
+        Ipv4Addr::UNSPECIFIED.into(),
+        Ipv6Addr::UNSPECIFIED.into(),
+    ] {
+        for count in [2, 3, 20] {
+            check_all_that_share(ip, count);
+        }
+    }
+}
+
+#[test]
+fn of_many_that_share_a_port_each_is_found() {
+    check_all_that_share(V4, 200);
+}
+
+/// What is said of the others once one that the kernel finds first has been destroyed alone.
+#[track_caller]
+fn check_what_stands_in_the_way(ip: IpAddr, first: usize) {
+    in_namespace(|| {
+        let all: Vec<OwnedFd> = (0..3).map(|_| sharing(SockType::Datagram, ip)).collect();
+        let inode = inode(&all[first]);
+        portstat(&format!("-Kua --yes inode = {inode}")).exited(0);
+        let others = format!("-Kua --yes sport = :8080 and inode != {inode}");
+        let refused = portstat(&others).exited(4);
+        let told = "another stands before it that is bound alike, such as one of UDP that was";
+        assert_eq!(
+            refused.stderr.matches(told).count(),
+            2,
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains("destroyed 0 of 2 sockets"));
+        let told: Vec<bool> = all.iter().map(is_told).collect();
+        let expected: Vec<bool> = (0..3).map(|index| index == first).collect();
+        assert_eq!(told, expected, "{ip}");
+    });
+}
+
+#[test]
+fn one_on_every_address_stands_in_the_way_of_the_others() {
+    check_what_stands_in_the_way(Ipv4Addr::UNSPECIFIED.into(), 2);
+    check_what_stands_in_the_way(Ipv6Addr::UNSPECIFIED.into(), 0);
 }
 
 #[test]
@@ -425,16 +542,8 @@ fn one_of_several_udp_sockets_of_one_port_goes_alone() {
         let all: Vec<OwnedFd> = (0..8).map(|_| bound_alike(SockType::Datagram)).collect();
         let inode = inode(&all[5]);
         portstat(&format!("-Kuln --yes inode = {inode}")).exited(0);
-        for (index, fd) in all.into_iter().enumerate() {
-            let udp = UdpSocket::from(fd);
-            udp.set_nonblocking(true).unwrap();
-            let told = udp.recv(&mut [0]).unwrap_err().raw_os_error();
-            let expected = if index == 5 {
-                libc::ECONNABORTED
-            } else {
-                libc::EAGAIN
-            };
-            assert_eq!(told, Some(expected), "{index}");
+        for (index, fd) in all.iter().enumerate() {
+            assert_eq!(is_told(fd), index == 5, "{index}");
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use super::list::{ListArgs, ListPlan};
 use super::output::{Output, UsageError};
+use crate::filter::Query;
 use crate::model::{Family, Protocol};
 
 /// Which sockets are to be destroyed, and who says so.
@@ -68,10 +69,17 @@ impl KillPlan {
             (false, false) => Consent::Missing,
         };
         let list = ListPlan::new(args, output)?;
+        Ok(KillPlan { list, consent })
+    }
+
+    /// What is listed, by flags and filter; an error where that is more than can be destroyed.
+    pub fn following(&self, query: &Query) -> Result<ListPlan, KillError> {
+        let list = self.list.clone().following(query);
         let mut tables = list.tables.iter();
         match tables.find(|table| !Family::IP.contains(&table.family)) {
-            Some(table) => Err(KillError::Protocol(table.protocol).into()),
-            None => Ok(KillPlan { list, consent }),
+            Some(table) => Err(KillError::Protocol(table.protocol)),
+            None if query.states.is_none() && query.condition.is_none() => Err(KillError::NoFilter),
+            None => Ok(list),
         }
     }
 }
@@ -82,6 +90,7 @@ mod tests {
     use super::super::output::Environment;
     use super::super::plan::{Job, Plan};
     use super::*;
+    use crate::filter::{self, Known};
     use std::ffi::OsString;
 
     fn plan(args: &str, can_ask: bool) -> Result<KillPlan, UsageError> {
@@ -107,12 +116,35 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_destroyed_is_refused() {
+    fn what_the_kernel_does_not_destroy_is_refused_by_flags_and_filter() {
+        let error = |args| {
+            let plan = plan(args, true).unwrap();
+            let query = filter::parse(&plan.list.filter, &Known).unwrap();
+            plan.following(&query).err()
+        };
+        for (args, protocol) in [
+            ("-Kx dst :1", Protocol::Unix),
+            ("-Kx", Protocol::Unix),
+            ("-K src unix:/x", Protocol::Unix),
+            ("-Ka sport = :1 or src unix:/x", Protocol::Unix),
+            ("-K0 dst :1", Protocol::Packet),
+            ("-Ka src link:", Protocol::Packet),
+            ("-tK --netlink dst :1", Protocol::Netlink),
+            ("-K dst netlink:*", Protocol::Netlink),
+        ] {
+            assert_eq!(error(args), Some(KillError::Protocol(protocol)), "{args}");
+        }
+        for args in ["-K", "-Kt", "-Kau"] {
+            assert_eq!(error(args), Some(KillError::NoFilter), "{args}");
+        }
+        for args in ["-Kwtu dst :1", "-K state all", "-Kt src unix:/x"] {
+            assert_eq!(error(args), None, "{args}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_with_it_is_refused() {
         let error = |args| plan(args, true).unwrap_err();
-        let protocol = |protocol| UsageError::Kill(KillError::Protocol(protocol));
-        assert_eq!(error("-Kx dst :1"), protocol(Protocol::Unix));
-        assert_eq!(error("-K0 dst :1"), protocol(Protocol::Packet));
-        assert_eq!(error("-tK --netlink dst :1"), protocol(Protocol::Netlink));
         assert_eq!(error("-K --from x dst :1"), KillError::Recording.into());
         assert_eq!(error("-Kq dst :1"), KillError::Quiet.into());
         assert_eq!(error("-KE"), UsageError::Conflict("-E", "-K"));

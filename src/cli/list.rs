@@ -239,6 +239,8 @@ pub struct ListPlan {
     pub filter_file: Option<PathBuf>,
     /// Not what is there, but what ends.
     pub events: bool,
+    /// Say how the ephemeral ports stand.
+    pub tells_ports: bool,
 }
 
 impl ListPlan {
@@ -288,6 +290,7 @@ impl ListPlan {
             verbose: args.verbose,
             filter_file: args.filter_file.into_iter().next(),
             events: args.events,
+            tells_ports: !args.kill,
         })
     }
 }

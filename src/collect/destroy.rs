@@ -1,9 +1,12 @@
 //! Destroys sockets that were listed: each by the id and the cookie that it had, so that no other
 //! one is ever hit, however fast its addresses are used again.
 
+mod alike;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
+use self::alike::{alike, stays_in_the_way};
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
 use crate::kernel::{Exchange, Host, errno};
 use crate::model::{
@@ -12,8 +15,10 @@ use crate::model::{
 use crate::wire::destroy::{AnswerKind, answers, destroy_request, find_request};
 
 /// Of sockets that are bound alike the kernel chooses one by the hash of the peer. With so many
-/// ports of peers one of sixteen is missed once in ten million times.
-const MOST_PEER_PORTS: u16 = 256;
+/// ports of peers one of 250 is missed once in ten million times.
+const MOST_PEER_PORTS: u16 = 4096;
+/// The same where the first was looked for in vain: it mostly means that the kernel does not choose.
+const FEW_PEER_PORTS: u16 = 256;
 
 /// Destroys sockets that were read from this host; returns what became of each, in their order.
 pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
@@ -55,7 +60,10 @@ fn destroy_here(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
     let all = (0..sockets.len()).filter(|&index| work.fates[index] == Fate::Gone);
     let (raw, others): (Vec<usize>, Vec<usize>) =
         all.partition(|&index| sockets[index].protocol == Protocol::Raw);
-    work.attempt(&others, 0);
+    let mut groups = alike(sockets, &others);
+    // The order of these matters: none is destroyed that was only found by chance.
+    groups.retain(|group| group.len() == 1 || !stays_in_the_way(&sockets[group[0]]));
+    work.attempt(&groups.concat(), 0);
     work.attempt_raw(&raw);
     work.seek();
     work.fates
@@ -142,8 +150,8 @@ impl Work {
                 return;
             }
             let mut found_one = false;
-            for index in alive {
-                found_one |= self.try_again(index);
+            for group in alike(&self.sockets, &alive) {
+                found_one |= self.try_group(&group);
             }
             if !found_one {
                 return;
@@ -157,18 +165,27 @@ impl Work {
         }
     }
 
-    /// Tries one that is there once more; whether the kernel found it now.
-    fn try_again(&mut self, index: usize) -> bool {
+    /// Tries those that are bound alike once more; whether the kernel found one now.
+    fn try_group(&mut self, group: &[usize]) -> bool {
+        let mut most = MOST_PEER_PORTS;
+        let mut found_one = false;
+        for &index in group {
+            found_one |= self.try_again(index, most);
+            if !found_one {
+                most = FEW_PEER_PORTS;
+            }
+        }
+        found_one
+    }
+
+    /// Tries one that is there once more, for so many peers; whether the kernel found it now.
+    fn try_again(&mut self, index: usize, most: u16) -> bool {
         let socket = self.sockets[index];
         if socket.protocol == Protocol::Raw {
             self.attempt_raw(&[index]);
         } else {
             let is_one_of_several = socket.is_listening();
-            let most = if is_one_of_several {
-                MOST_PEER_PORTS
-            } else {
-                0
-            };
+            let most = if is_one_of_several { most } else { 0 };
             for peer_port in 0..=most {
                 self.attempt(&[index], peer_port);
                 if self.fates[index] != Fate::Gone {
@@ -221,7 +238,9 @@ impl Work {
         }
         let is_same = |&(index, now): &(usize, Socket)| is_same(&self.sockets[index], &now);
         let same = look.found.into_iter().filter(is_same);
-        same.map(|(index, _)| index).collect()
+        let mut same: Vec<usize> = same.map(|(index, _)| index).collect();
+        same.sort_unstable();
+        same
     }
 }
 

@@ -52,6 +52,9 @@ pub enum Error {
     /// The file of a filter cannot be read, and why.
     #[error("cannot read the filter in {0}: {1}")]
     FilterFile(String, String),
+    /// The file of a filter holds none.
+    #[error("the filter in {0} is empty")]
+    EmptyFilter(String),
     /// Words that are no filter, and what may be meant by them.
     #[error("filter, column 1: no command or filter begins with {word:?}: {meant}")]
     NoFilter {
@@ -93,7 +96,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Filter(_) => 2,
-            Error::NoFilter { .. } | Error::Unconfirmed => 2,
+            Error::NoFilter { .. } | Error::EmptyFilter(_) | Error::Unconfirmed => 2,
             Error::Host(_) | Error::Netns(_) | Error::Nothing(_) | Error::Record(_) => 4,
             Error::File { .. } | Error::FilterFile(..) | Error::Output(_) => 4,
         }

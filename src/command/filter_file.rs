@@ -23,7 +23,8 @@ pub(super) struct FilterText {
 }
 
 impl FilterText {
-    /// Reads the file, if there is one.
+    /// Reads the file, if there is one. That it holds no filter is a mistake: what made it may have
+    /// failed, and all sockets are more than were meant.
     pub(super) fn read(plan: &ListPlan) -> Result<FilterText, Error> {
         let mut text = plan.filter.clone();
         let Some(path) = &plan.filter_file else {
@@ -49,6 +50,9 @@ impl FilterText {
             };
             text += &line;
             text.push('\n');
+        }
+        if text.chars().skip(before).all(char::is_whitespace) {
+            return Err(Error::EmptyFilter(file));
         }
         // What is missing at the end is missing behind the last word.
         text.truncate(text.trim_end_matches('\n').len());

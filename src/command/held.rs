@@ -44,10 +44,12 @@ impl<'a> Held<'a> {
         let sieve = Sieve::new(context, query);
         let pass = |socket: &Socket, details: Option<&Details>| sieve.may_pass(socket, details);
         let mut settings_gap = None;
-        let settings = context
-            .ephemeral_settings()
+        let settings = plan.tells_ports.then(|| context.ephemeral_settings());
+        let settings = settings
+            .transpose()
             .map_err(|gap| settings_gap = Some(gap))
-            .ok();
+            .ok()
+            .flatten();
         let counts = |settings| PortCounts::new(context, settings);
         let mut hold = Hold::new(&pass, settings.clone().map(counts));
         let mut report = collect(&context.host, request, &mut hold)?;

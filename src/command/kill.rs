@@ -6,21 +6,18 @@ use super::context::{Context, Error, Finish, write_warning};
 use super::held::Held;
 use super::list::say_remarks;
 use super::request::{query, request};
-use crate::cli::{Consent, Format, KillError, KillPlan, UsageError};
+use crate::cli::{Consent, Format, KillPlan, UsageError};
 use crate::collect::{destroy, namespaces};
 use crate::kernel::terminal;
-use crate::model::{Fate, Gap, Obstacle, Socket};
+use crate::model::{Fate, Gap, Obstacle, Queues, Socket};
 use crate::render::{count_of_sockets, socket_words};
 
 /// So many refusals for the same reason are told one by one.
 const MOST_TOLD: usize = 20;
 
 pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Error> {
-    let list = &plan.list;
-    let query = query(context, list)?;
-    if query.states.is_none() && query.condition.is_none() {
-        return Err(UsageError::from(KillError::NoFilter).into());
-    }
+    let query = query(context, &plan.list)?;
+    let list = &plan.following(&query).map_err(UsageError::from)?;
     let request = request(context, list, &query);
     let held = Held::read(context, list, &request, &query)?;
     let sockets = held.sockets().to_vec();
@@ -41,7 +38,8 @@ pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Erro
             _ => Ok(finish),
         };
     }
-    if !list.quiet {
+    // A document tells that it is empty; of rows there are none.
+    if !list.quiet && (!sockets.is_empty() || list.output.format == Format::Json) {
         let printed = held.print(context, list, &request);
         printed.map_err(|error| Error::Nothing(format!("nothing was destroyed: {error}")))?;
     }
@@ -66,14 +64,11 @@ fn agrees(consent: Consent, sockets: &[Socket], gaps: &[Gap]) -> Result<bool, Er
         Consent::Given => Ok(true),
         Consent::Missing => Err(Error::Unconfirmed),
         Consent::Asked => {
-            let these = match sockets.len() {
-                1 => "this socket".to_owned(),
-                count => format!("these {count} sockets"),
-            };
             let not_all = match gaps.iter().any(Gap::loses_sockets) {
                 true => ", though not all could be seen",
                 false => "",
             };
+            let these = these(sockets);
             let is_agreed = terminal::agrees(&format!("Destroy {these}{not_all}? [y/N] "))?;
             if !is_agreed {
                 write_warning("nothing was destroyed");
@@ -81,6 +76,39 @@ fn agrees(consent: Consent, sockets: &[Socket], gaps: &[Gap]) -> Result<bool, Er
             Ok(is_agreed)
         }
     }
+}
+
+/// What is to be destroyed: what is listed, and what goes with its listeners.
+fn these(sockets: &[Socket]) -> String {
+    let (these, them) = match sockets.len() {
+        1 => ("this socket".to_owned(), "it"),
+        count => (format!("these {count} sockets"), "them"),
+    };
+    match waiting(sockets) {
+        0 => these,
+        1 => format!("{these}, and 1 connection that waits in {them}"),
+        count => format!("{these}, and {count} connections that wait in {them}"),
+    }
+}
+
+/// How many connections wait to be accepted by listeners of these, and are not among them.
+fn waiting(sockets: &[Socket]) -> u64 {
+    let mut waiting: HashMap<(u16, u16), u64> = HashMap::new();
+    let place = |socket: &Socket| Some((socket.netns, socket.inet()?.local.port));
+    for socket in sockets {
+        if let (Queues::Backlog { pending, .. }, Some(place)) = (socket.queues, place(socket)) {
+            *waiting.entry(place).or_default() += u64::from(pending);
+        }
+    }
+    for socket in sockets
+        .iter()
+        .filter(|one| one.has_peer() && one.inode == 0)
+    {
+        if let Some(count) = place(socket).and_then(|place| waiting.get_mut(&place)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    waiting.into_values().sum()
 }
 
 /// Tells what became of them, and what the run comes to.

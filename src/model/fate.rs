@@ -21,7 +21,8 @@ pub enum Obstacle {
     /// What the kernel answered.
     Kernel(Errno),
     /// It is there, but the kernel finds another one, or none, where it looks for it: one that is
-    /// only bound, or one of several that are bound alike.
+    /// only bound, or one of several that are bound alike. Of UDP on every address, one that was
+    /// destroyed stays bound, leaves its group of SO_REUSEPORT, and may be found ever after.
     Hidden,
     /// It was read from `/proc/net`, which does not tell which socket it is but only where.
     NoCookie,
@@ -80,8 +81,8 @@ impl Obstacle {
             }
             Obstacle::Kernel(errno) => return errno.to_string(),
             Obstacle::Hidden => {
-                "the kernel does not find it by its addresses: it is only bound, or another is \
-                 bound alike"
+                "the kernel does not find it by its addresses: it is only bound, or another stands \
+                 before it that is bound alike, such as one of UDP that was destroyed"
             }
             Obstacle::NoCookie => "read from /proc/net, which does not tell which socket it is",
             Obstacle::NoNamespace => "its network namespace cannot be entered",

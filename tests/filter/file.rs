@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -44,7 +44,6 @@ fn check_same(text: &str, words: &[&str], filter: &str) {
 #[test]
 fn a_file_goes_on_where_the_words_end() {
     let all = run(&["-tuan", RECORDING]).exited(0);
-    check_same("", &[], "");
     check_same("sport = :80\n", &[], "sport = :80");
     check_same("sport\n=\n:80", &[], "sport = :80");
     check_same(
@@ -203,11 +202,60 @@ fn a_file_that_cannot_be_read_is_told() {
         4,
         &["longer than 1048576 bytes"],
     );
-    by_file(vec![b' '; 1 << 20], &[]).exited(0);
+    let mut longest = b"sport = :80".to_vec();
+    longest.resize(1 << 20, b' ');
+    by_file(longest, &[]).exited(0);
     run(&["-t", RECORDING, "-F", "/dev/zero"]).exited(4);
     check_error(b"\ncomm = '\xff'", &[], 4, &["line 2 is no UTF-8", r"\xNN"]);
     by_file(b"# '\xff'\ncomm = \xff", &[]).exited(0);
     let ran = run(&["-t", RECORDING, "-F", "/dev/null", "-F", "/dev/null"]).exited(2);
     assert!(ran.stderr.contains("another -F"), "{}", ran.stderr);
     run(&["why", "80", RECORDING, "-F", "/dev/null"]).exited(2);
+}
+
+#[test]
+fn a_file_without_a_filter_is_a_mistake() {
+    for text in [
+        "",
+        "\n",
+        " \t\r\n\n",
+        "# none\n",
+        "  # none\n\n# here",
+        "\u{a0}",
+    ] {
+        for words in [
+            &[][..],
+            &["sport = :80"],
+            &["-q"],
+            &["-K", "--yes"],
+            &["-s"],
+        ] {
+            let is_replayed = !words.contains(&"-K");
+            let file = written(text);
+            let path = file.path.to_str().unwrap();
+            let from: &[&str] = if is_replayed { &[RECORDING] } else { &[] };
+            let ran = run(&[&["-F", path], from, words].concat()).exited(2);
+            assert!(ran.stdout.is_empty(), "{text:?} {words:?}");
+            let expected = format!("portstat: the filter in {path} is empty\n");
+            assert_eq!(ran.stderr, expected, "{text:?} {words:?}");
+        }
+    }
+}
+
+#[test]
+fn standard_input_without_a_filter_is_a_mistake() {
+    for redirection in ["</dev/null", "<&-"] {
+        let mut command = Command::new("sh");
+        let line = format!("\"$0\" -tuan {RECORDING} -F - {redirection}");
+        let output = command
+            .args(["-c", &line, env!("CARGO_BIN_EXE_portstat")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "portstat: the filter in standard input is empty\n"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The same port where it is in nobody's way, and containers behind it, in words.
 
-use super::case::{listed, local, subject};
+use super::case::{listed, local};
+use super::subject::subject;
 use super::{Elsewhere, NamedHost, Place, WhyReport, published};
 use crate::analyze::why::Operation;
 use crate::model::{InetRow, Protocol, State};

@@ -4,18 +4,15 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::WhyReport;
+use super::subject::{Subject, subject};
 use crate::analyze::Pool;
 use crate::analyze::why::{Answer, Blocker, Cause, Fix, Holding, Machine, Operation, Query, Route};
 use crate::model::{
-    Condition, Endpoint, Gap, HiddenCause, InetRow, Lineage, Owner, Owners, Parent, Process,
-    Publisher,
+    Condition, Endpoint, Gap, HiddenCause, InetRow, Lineage, Owner, Parent, Process, Publisher,
 };
 use crate::render::address::push_endpoint;
 use crate::render::ephemeral::PoolNotes;
 use crate::render::{entering, escape};
-
-/// Names in a sentence; more would hide what it says.
-const MOST_NAMES: usize = 3;
 
 /// Blockers of one cause, in one answer.
 pub(super) struct Case<'r> {
@@ -212,28 +209,6 @@ impl<'r> Case<'r> {
     }
 }
 
-/// The subject of a sentence.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Subject {
-    pub(super) text: String,
-    pub(super) plural: bool,
-}
-
-impl Subject {
-    fn one(text: impl Into<String>) -> Subject {
-        Subject {
-            text: text.into(),
-            plural: false,
-        }
-    }
-
-    /// The subject with its verb.
-    pub(super) fn does(&self, one: &str, several: &str) -> String {
-        let verb = if self.plural { several } else { one };
-        format!("{} {verb}", self.text)
-    }
-}
-
 impl<'r> WhyReport<'r> {
     /// Why owners are hidden, where some are.
     pub(super) fn hidden(&self) -> Option<HiddenCause> {
@@ -292,44 +267,6 @@ impl<'r> WhyReport<'r> {
             return Subject::one("nobody");
         };
         subject(row, &self.roots(index))
-    }
-}
-
-/// Who has a socket; of its processes these are named, and the others counted.
-pub(super) fn subject(row: &InetRow<'_>, named: &[Owner<'_>]) -> Subject {
-    let mut all: Vec<u32> = row.owners.iter().map(|owner| owner.holder.pid).collect();
-    all.dedup();
-    match row.owners {
-        Owners::Known { .. } if !named.is_empty() => {
-            let shown = named.iter().take(MOST_NAMES);
-            let mut names: Vec<String> = shown.map(|owner| mark(*owner)).collect();
-            let more = all.len().saturating_sub(names.len());
-            if more > 0 {
-                let others = match (more, named.len() < all.len()) {
-                    (1, true) if named.len() == 1 => "1 child".to_owned(),
-                    (_, true) if named.len() == 1 => format!("{more} children"),
-                    _ => format!("{more} more"),
-                };
-                names.push(others);
-            }
-            Subject {
-                plural: names.len() > 1,
-                text: listed(&names),
-            }
-        }
-        Owners::None | Owners::Unheld => Subject::one("no process"),
-        Owners::Known { .. } | Owners::Hidden | Owners::Unseen | Owners::Unasked => {
-            Subject::one(match (row.user, row.uid()) {
-                (Some(user), _) => format!(
-                    "a socket of {}, whose holder cannot be seen,",
-                    escape::terminal(user.as_bytes())
-                ),
-                (None, Some(uid)) => {
-                    format!("a socket of uid {uid}, whose holder cannot be seen,")
-                }
-                (None, None) => "a socket whose holder cannot be seen".to_owned(),
-            })
-        }
     }
 }
 

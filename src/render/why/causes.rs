@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::case::{Case, Subject, listed, mark, named};
+use super::case::{Case, listed, mark, named};
 use super::conditions::{exhausted, no_route, pool_reason, privileged, unfit};
+use super::subject::Subject;
 use super::unseen::kernels_own;
 use crate::analyze::why::{Cause, Ipv6, Operation};
 use crate::model::InetRow;

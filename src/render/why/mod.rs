@@ -17,6 +17,7 @@ mod json;
 mod machine;
 mod published;
 mod stop;
+mod subject;
 mod unseen;
 mod words;
 

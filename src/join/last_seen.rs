@@ -60,7 +60,7 @@ pub enum LastSeenOwners {
 }
 
 // There are as many of these as there are sockets.
-const _: () = assert!(size_of::<LastSeen>() <= 128);
+const _: () = assert!(size_of::<LastSeen>() <= 112);
 
 impl LastSeenOwners {
     /// Keeps what a look found.

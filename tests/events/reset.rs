@@ -1,6 +1,6 @@
 //! Connections that the kernel announces without their ends, as they were reset by their own side.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use nix::sys::socket::SockType;

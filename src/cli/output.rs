@@ -105,6 +105,17 @@ pub enum UsageError {
     /// Sockets of which the kernel does not tell when they end.
     #[error("-E: the kernel announces the end of only TCP and UDP sockets, which leaves out {0}")]
     Unannounced(&'static str),
+    /// States in which no socket is when that is told.
+    #[error(
+        "-E: no socket ends in a state of this filter; a connection is announced as it goes to \
+         TIME-WAIT, and UDP is established or unconnected"
+    )]
+    UnannouncedStates,
+    /// Addresses of another family than flags chose.
+    #[error(
+        "-E: nothing passes this filter: its addresses are of a family that the flags leave out"
+    )]
+    UnannouncedFamily,
     /// What is left of `-A` is nothing.
     #[error("-A leaves out every table; name one that is listed, as in -A tcp or -A all,!udp")]
     NoTable,

@@ -13,7 +13,7 @@ use crate::collect::{CollectError, Method, find_everywhere, namespaces};
 use crate::filter::FilterError;
 use crate::join::Services;
 use crate::kernel::{HolderMethod, Host, HostError, NetnsError};
-use crate::model::{Entrance, Gap, PortSet};
+use crate::model::{Entrance, Gap, PortSet, UnseenNamespaces};
 use crate::render::escape::{message, terminal};
 use crate::render::{Document, verdict_warning};
 use crate::wire::{services, sysctl};
@@ -186,6 +186,11 @@ impl Warned {
         let about = match gap {
             Gap::Garbled { place, .. } => place.clone(),
             Gap::Owners { cause, .. } => cause.name().to_owned(),
+            // The reason names the first of them, which is another when that has ended.
+            Gap::Namespaces {
+                why: UnseenNamespaces::Unread(_),
+                ..
+            } => "unread".to_owned(),
             Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),
             _ => gap.place().unwrap_or_default(),
         };

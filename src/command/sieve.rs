@@ -86,6 +86,23 @@ impl<'q> Sieve<'q> {
         })
     }
 
+    /// Whether a socket passes where tests that ask for more than is known of it pass nothing;
+    /// `known` is what is left of a condition then.
+    pub(super) fn passes_for_certain(
+        &self,
+        known: &dyn Fn(&Expression) -> Expression,
+        socket: &Socket,
+        details: Option<&Details>,
+        owners: Owners<'_>,
+    ) -> bool {
+        let known = self.condition.map(known);
+        let row = Row {
+            owners,
+            ..self.row(socket, details)
+        };
+        known.is_none_or(|known| known.holds(&row))
+    }
+
     fn row<'a>(&'a self, socket: &'a Socket, details: Option<&'a Details>) -> Row<'a> {
         Row {
             details,

@@ -63,6 +63,12 @@ impl Expression {
         self.bounded(fate, true)
     }
 
+    /// What is left of the condition when some tests cannot be judged: it holds only where the
+    /// condition does, whatever those would say.
+    pub fn strengthened(&self, fate: &dyn Fn(&Test) -> Fate) -> Expression {
+        self.bounded(fate, false)
+    }
+
     /// The condition, with a constant in the place of unknown tests; below a `not` the other one.
     fn bounded(&self, fate: &dyn Fn(&Test) -> Fate, doubt: bool) -> Expression {
         match self {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Holder, Owners, Processes, Socket, State};
+use crate::model::{Ends, Holder, Owners, Processes, Socket, State};
 
 /// What tells a socket from all others. Kernels before 5.6 count cookies in each namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub struct SocketKey {
 pub struct LastSeen {
     /// Its state.
     pub state: State,
+    /// Its addresses and ports.
+    pub ends: Ends,
     /// User who made it, [`Socket::NO_UID`] where no inode tells that there is one.
     pub uid: u32,
     /// Inode by which processes held it; 0 when none ever did.
@@ -57,6 +59,9 @@ pub enum LastSeenOwners {
     },
 }
 
+// There are as many of these as there are sockets.
+const _: () = assert!(size_of::<LastSeen>() <= 112);
+
 impl LastSeenOwners {
     /// Keeps what a look found.
     pub fn new(owners: Owners<'_>, processes: &Arc<Processes>) -> LastSeenOwners {
@@ -90,6 +95,7 @@ impl LastSeen {
     pub fn new(socket: &Socket, owners: LastSeenOwners) -> LastSeen {
         LastSeen {
             state: socket.state,
+            ends: socket.ends,
             uid: match socket.inode {
                 0 => Socket::NO_UID,
                 _ => socket.uid,

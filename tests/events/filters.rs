@@ -109,6 +109,17 @@ fn a_mistake_is_told_before_anything_is_waited_for() {
         (&["-E", "sprt = :1"][..], "filter, column 1"),
         (&["-E", "--json"], "--format plain, jsonl or csv"),
         (&["-E", "-x"], "only TCP and UDP"),
+        (&["-E", "src", "unix:/x"], "only TCP and UDP"),
+        (
+            &["-E", "dport = :1 and src netlink:"],
+            "leaves out netlink:",
+        ),
+        (&["-E", "state", "time-wait"], "no socket ends in a state"),
+        (&["-Eu", "state", "listening"], "no socket ends in a state"),
+        (
+            &["-E4", "src", "inet6:[::1]"],
+            "a family that the flags leave out",
+        ),
         (&["-E", "-s"], "-E does not go with -s"),
         (&["-E", "-N", "no-such-netns"], "no netns"),
     ] {

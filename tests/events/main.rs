@@ -10,5 +10,6 @@ mod flood;
 mod formats;
 mod known;
 mod namespaces;
+mod reset;
 mod sockets;
 mod stream;

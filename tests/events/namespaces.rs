@@ -125,7 +125,10 @@ fn what_may_not_be_entered_is_an_error_or_a_warning() {
         let stream = Stream::joining(&mut all, ALL);
         drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, 7)).unwrap());
         stream.event_on(7);
+        // As who holds it would be, the namespaces are looked at again and again.
+        stream.wait_until_seen();
         let errors = stream.errors();
         assert!(errors.contains("network namespace"), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
     });
 }

@@ -21,7 +21,7 @@ pub fn connection(ip: IpAddr) -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-fn end(event: &Value, side: &str) -> SocketAddr {
+pub fn end(event: &Value, side: &str) -> SocketAddr {
     let ip: IpAddr = event[side]["addr"].as_str().unwrap().parse().unwrap();
     let port = event[side]["port"].as_u64().unwrap();
     SocketAddr::new(ip, port.try_into().unwrap())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ends::may_be_reset;
 use crate::cli::ListPlan;
 use crate::collect::{CollectError, Request, collect};
 use crate::command::annotate::Wants;
@@ -12,7 +13,10 @@ use crate::command::holders::Holders;
 use crate::filter::{Query, Test};
 use crate::join::{LastSeen, LastSeenOwners, Look, SocketKey};
 use crate::kernel::{HolderMethod, Host};
-use crate::model::{DetailSet, Details, Gap, Owners, Processes, Socket, State, StateSet, Table};
+use crate::model::{
+    DetailSet, Details, Gap, Owners, Processes, Protocol, Socket, State, StateSet, Table,
+    UnseenNamespaces,
+};
 
 /// What is looked for, and how.
 #[derive(Clone, Debug)]
@@ -42,8 +46,11 @@ impl Looker {
             false => Wants::of(plan, query),
         };
         let owners = wants.owners || wants.judged_owners;
+        let is_tcp = |table: &Table| table.protocol == Protocol::Tcp;
+        let hears_tcp = plan.tables.iter().any(is_tcp);
         let is_seen = |test: &Test| match test {
             Test::Uid { .. } | Test::Inode { .. } => true,
+            other if may_be_reset(other) => hears_tcp,
             other => other.needs_details(),
         };
         let judged = query.states.is_some() || query.asks(&is_seen);
@@ -87,6 +94,8 @@ impl Looker {
         let report = collect(host, &self.request, &mut hold)?;
         let (sockets, details) = (hold.kept.sockets, hold.kept.details);
         let mut gaps = report.gaps;
+        // Those that may not be entered were not joined either, which was said then.
+        gaps.retain(|gap| !is_beside(gap));
         let holders = self.owners.then(|| {
             let mut holders = Holders::find(host, self.holder_method);
             holders.prepare(host, &self.request, &sockets, self.process_details);
@@ -117,6 +126,14 @@ impl Looker {
                 .map(|refusal| refusal.to_string()),
         })
     }
+}
+
+/// Whether namespaces were read from outside.
+const fn is_beside(gap: &Gap) -> bool {
+    let Gap::Namespaces { why, .. } = gap else {
+        return false;
+    };
+    matches!(why, UnseenNamespaces::Beside { .. })
 }
 
 /// What came of a look.

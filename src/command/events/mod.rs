@@ -1,6 +1,7 @@
 //! Sockets, printed as the kernel destroys them, with what was known of them before.
 
 mod arrivals;
+mod ends;
 mod look;
 mod rows;
 mod watch;
@@ -8,9 +9,10 @@ mod watch;
 use std::time::Duration;
 
 use self::arrivals::Arrivals;
+use self::ends::refuse_empty;
 use self::look::Looker;
 use self::rows::{Printer, Rows};
-use self::watch::{Moved, Watch};
+use self::watch::{BETWEEN_LOOKS, Moved, Watch};
 use super::context::{Context, Error, Finish, Warned};
 use super::request::{query, request};
 use crate::cli::ListPlan;
@@ -21,11 +23,10 @@ use crate::model::StateSet;
 
 /// How long what is announced is left in the kernel, at the longest, while nobody looked yet.
 const BEFORE_FIRST_LOOK: Duration = Duration::from_millis(5);
-/// How often it is asked what the looks brought.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
     let query = query(context, plan)?;
+    refuse_empty(&query, &plan.tables)?;
     let request = Request {
         states: StateSet::ALL,
         ..request(context, plan, &query)

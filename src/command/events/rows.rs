@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::arrivals::Arrival;
+use super::ends::{are_reset, restored, without_ends};
 use super::look::Looker;
 use crate::cli::ListPlan;
 use crate::collect::Request;
@@ -150,6 +151,7 @@ impl<'a> Rows<'a> {
         if let Some(seen) = seen {
             (socket.uid, socket.inode, socket.v6only) = (seen.uid, seen.inode, seen.v6only);
             (details.mark, details.cgroup) = (seen.mark, seen.cgroup);
+            socket.ends = restored(&socket, &seen.ends);
         }
         Ended {
             socket,
@@ -172,10 +174,17 @@ impl<'a> Rows<'a> {
         let state_passes = self
             .states
             .is_none_or(|states| last_state.is_some_and(|state| states.contains(state)));
-        state_passes
-            && self
-                .sieve
-                .passes(&ended.socket, Some(&ended.details), ended.owners)
+        let (socket, details) = (&ended.socket, Some(&ended.details));
+        let passes = || match are_reset(socket) {
+            false => self.sieve.passes(socket, details, ended.owners),
+            true => self.sieve.passes_for_certain(
+                &|condition| without_ends(condition, socket),
+                socket,
+                details,
+                ended.owners,
+            ),
+        };
+        state_passes && passes()
     }
 
     /// Whether names were learnt for so many that it is time to forget them, and learn anew what

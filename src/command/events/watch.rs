@@ -13,8 +13,8 @@ use crate::join::Look;
 use crate::kernel::{Everywhere, Host};
 use crate::model::{Gap, Table};
 
-/// Between two looks, at least.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Between two looks, at least; and how often it is asked what they brought.
+pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// After a look, this many times as long as it took nothing is done: at most a tenth of the time
 /// goes into looking.
 const REST: u32 = 9;

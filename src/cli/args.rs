@@ -21,7 +21,7 @@ Examples:
   portstat -q -tl sport = :80   exit 0 when something listens on port 80, else 1
   portstat -tlnp --json         the same for a program
   portstat -xap                 every unix socket with its processes
-  portstat -Etnp                connections as they end, with whose they were
+  portstat -Etn                 connections as they end, with whose they were
   portstat -N all -tlnp         the listeners of every network namespace
   portstat -Kt dst 10.0.0.5     reset these connections, after a question
   portstat ephemeral            whether ephemeral ports are running out

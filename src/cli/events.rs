@@ -19,6 +19,8 @@ impl ListPlan {
         };
         let everywhere = global.netns.as_ref().is_some_and(|netns| netns == "all");
         let mut plan = ListPlan::new(args, output)?;
+        // Whose a socket was is what it is asked for, and cannot be found out later.
+        plan.processes |= !plan.quiet;
         match output.format {
             Format::Csv if plan.columns.is_none() => {
                 plan.columns = Some(columns(&plan, everywhere));
@@ -158,8 +160,7 @@ mod tests {
         let usual = columns(&["--format", "csv"]);
         assert_eq!(usual[0], Column::At);
         assert_eq!(usual.last(), Some(&Column::LastState));
-        assert!(!usual.contains(&Column::Process));
-        assert!(columns(&["-p", "--format", "csv"]).contains(&Column::Process));
+        assert!(usual.contains(&Column::Process));
         assert!(columns(&["-N", "all", "--format", "csv"]).contains(&Column::Netns));
         assert_eq!(columns(&["--columns", "peer"]), [Column::Peer]);
     }
@@ -167,8 +168,8 @@ mod tests {
     #[test]
     fn nothing_is_looked_at_that_nobody_asks_for() {
         let looks = |args: &[&str]| events(args, true).unwrap().needs_last_seen();
-        assert!(!looks(&[]) && !looks(&["-tni"]) && !looks(&["--columns", "at,local"]));
-        assert!(looks(&["-p"]) && looks(&["-e"]) && looks(&["--columns", "last_state"]));
+        assert!(!looks(&["-q"]) && !looks(&["-tni", "--columns", "at,local"]));
+        assert!(looks(&[]) && looks(&["--columns", "last_state"]));
         assert!(looks(&["--format", "jsonl"]) && looks(&["--format", "csv"]));
     }
 }

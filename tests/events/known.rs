@@ -91,7 +91,7 @@ fn what_lived_between_two_looks_is_not_said_to_be_nobodys() {
 }
 
 #[test]
-fn nobody_is_looked_for_unasked() {
+fn who_held_it_is_told_unasked() {
     in_namespace(|| {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -99,8 +99,7 @@ fn nobody_is_looked_for_unasked() {
         stream.wait_until_seen();
         drop(socket);
         let event = stream.event_on(port);
-        assert_eq!(event["owners_status"], Value::Null);
-        // What a line always has is read from the tables, which costs less than processes.
+        assert_eq!(event["owners_status"], "known");
         assert_eq!(event["last_state"], "UNCONN");
         assert_eq!(event["uid"], 0);
     });

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 
-use super::context::{Error, Finish};
+use super::outcome::{Error, Finish};
 use crate::cli::Args;
 use crate::cli::args::ShellArg;
 

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::context::Error;
+use super::outcome::Error;
 use crate::cli::{ListPlan, text_of_filter};
 use crate::filter::{FilterError, FilterLine};
 use crate::kernel::read_input;

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Remarks};
+use super::context::{Context, Remarks};
 use super::hold::{Hold, credible, whole_verdict};
+use super::outcome::Error;
 use super::ports::PortCounts;
 use super::request::{lists_ports, sees_all_connections};
 use super::sieve::Sieve;

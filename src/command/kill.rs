@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::context::{Context, Error, Finish, write_warning};
+use super::context::{Context, write_warning};
 use super::held::Held;
 use super::list::say_remarks;
+use super::outcome::{Error, Finish};
 use super::request::{query, request};
 use crate::cli::{Consent, Format, KillPlan, UsageError};
 use crate::collect::{destroy, namespaces};

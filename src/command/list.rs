@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Finish, Remarks};
+use super::context::{Context, Remarks};
 use super::held::Held;
+use super::outcome::{Error, Finish};
 use super::request::{query, request};
 use super::sieve::Sieve;
 use super::stream::{Stream, Writer};

@@ -13,6 +13,7 @@ mod holders;
 mod kill;
 mod list;
 mod names;
+mod outcome;
 mod overview;
 mod ports;
 mod record;
@@ -24,5 +25,5 @@ mod stream;
 mod summary;
 mod why;
 
-pub use context::{Error, Finish, RecordError};
+pub use outcome::{Error, Finish, RecordError};
 pub use run::run;

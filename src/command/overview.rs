@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Finish};
+use super::context::Context;
 use super::hold::{Hold, credible, tables_read};
+use super::outcome::{Error, Finish};
 use super::request::{all_tables, whole};
 use crate::analyze::reading_order;
 use crate::cli::Output;

@@ -8,7 +8,8 @@ mod sockets;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use super::context::{Context, Error, Finish, RecordError};
+use super::context::Context;
+use super::outcome::{Error, Finish, RecordError};
 use crate::cli::args::RecordArgs;
 use crate::collect::{Method, lists_bound_sockets};
 use crate::kernel::{Host, Meta, Patience, Recorder};

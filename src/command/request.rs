@@ -1,8 +1,9 @@
 //! What a listing asks for: its filter and its request.
 
-use super::context::{Context, Error};
+use super::context::Context;
 use super::filter_file::FilterText;
 use super::names::MachineNames;
+use super::outcome::Error;
 use crate::cli::{ListPlan, meant};
 use crate::collect::Request;
 use crate::filter::{self, FilterError, Judge, Names as _, Query, Test};

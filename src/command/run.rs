@@ -1,6 +1,7 @@
 //! From a plan to its command.
 
-use super::context::{Context, Error, Finish, write_warning};
+use super::context::{Context, write_warning};
+use super::outcome::{Error, Finish};
 use super::{completions, ephemeral, events, kill, list, overview, record, summary, why};
 use crate::cli::{Job, Netns, Plan};
 use crate::collect::find_everywhere;

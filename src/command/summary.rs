@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Finish};
+use super::context::Context;
 use super::hold::{tables_read, whole_verdict};
+use super::outcome::{Error, Finish};
 use super::ports::PortCounts;
 use super::request::{lists_ports, query, request};
 use super::sieve::Sieve;

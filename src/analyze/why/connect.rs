@@ -275,7 +275,7 @@ impl<'a> Attempt<'a> {
         }
         let bound_to = self.source.unwrap_or_else(|| self.bound_to());
         let full = pools::bind_pool(self.query, bound_to, ports).free_max == 0;
-        let left = self.connect_pool()?.free_min > 0;
+        let left = self.connect_pool()?.free_max > 0;
         (full && left).then_some(Note::BindPoolEmpty)
     }
 }

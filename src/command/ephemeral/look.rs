@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::analyze::{Ephemeral, EphemeralSettings, Summary};
 use crate::collect::{Batch, Flow, Receiver, Report, collect};
-use crate::command::context::{Context, Error};
+use crate::command::context::Context;
+use crate::command::outcome::Error;
 use crate::command::request::{all_tables, whole};
 use crate::command::shares::Owners;
 use crate::model::{Endpoint, Protocol, Queues, State};

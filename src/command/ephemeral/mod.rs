@@ -11,8 +11,9 @@ use std::thread;
 
 use self::look::Look;
 use self::tell::{print, tell, tell_unknown};
-use super::context::{Context, Error, Finish};
+use super::context::Context;
 use super::hold::hides_ports;
+use super::outcome::{Error, Finish};
 use super::shares::Owners;
 use crate::analyze::{Ephemeral, EphemeralSettings, Exposed, Findings, Pool, Severity};
 use crate::cli::{EphemeralPlan, ReportFormat};

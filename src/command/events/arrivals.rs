@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::collect::AnnouncementSource;
-use crate::command::context::{Error, write_warning};
+use crate::command::context::write_warning;
+use crate::command::outcome::Error;
 use crate::kernel::{Announcements, Host, Received};
 use crate::model::{DetailSet, Details, Socket};
 use crate::wire::destroyed::destroyed;

@@ -14,7 +14,8 @@ use std::net::IpAddr;
 use self::question::Question;
 use self::sockets::Seen;
 use super::annotate::{Annotator, Wants};
-use super::context::{Context, Error, Finish};
+use super::context::Context;
+use super::outcome::{Error, Finish};
 use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{

@@ -3,8 +3,9 @@
 use super::question::Question;
 use crate::analyze::{Ephemeral, reading_order};
 use crate::collect::{Request, collect, lists_bound_sockets};
-use crate::command::context::{Context, Error};
+use crate::command::context::Context;
 use crate::command::hold::Hold;
+use crate::command::outcome::Error;
 use crate::command::ports::PortCounts;
 use crate::command::request::{all_tables, whole};
 use crate::filter::{Comparison, End, Expression, Test};

@@ -117,8 +117,8 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
         Note::Reserved => "the port is reserved against being drawn for connections; it can be \
              bound all the same"
             .to_owned(),
-        Note::BindPoolEmpty => "no port is left to bind() of port 0 on this address, though \
-             connections that do not bind first find one"
+        Note::BindPoolEmpty => "no port is left to bind() of port 0 on this address: only a \
+             connect that does not bind first may find one"
             .to_owned(),
     }
 }

@@ -70,9 +70,10 @@ impl UnseenNamespaces {
         match self {
             UnseenNamespaces::Beside { bound, lacks } => {
                 let lost = if *bound { "bound sockets, " } else { "" };
+                let show = if count == 1 { "shows" } else { "show" };
                 write!(
                     f,
-                    "{namespaces} may not be entered (needs {}) and show only /proc/PID/net: \
+                    "{namespaces} may not be entered (needs {}) and {show} only /proc/PID/net: \
                      {lost}v6only, devices, listen limits and port ranges are not told there",
                     lacks.name()
                 )

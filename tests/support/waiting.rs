@@ -25,14 +25,23 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 ///
 /// Some states end by themselves: a look that something changed under is taken again.
 #[track_caller]
-pub fn steadily<O: PartialEq, T>(mut observe: impl FnMut() -> O, mut look: impl FnMut() -> T) -> T {
+pub fn steadily<O: PartialEq, T>(observe: impl FnMut() -> O, look: impl FnMut() -> T) -> T {
+    steadily_beside(observe, look).1
+}
+
+/// The same, with what `observe` saw.
+#[track_caller]
+pub fn steadily_beside<O: PartialEq, T>(
+    mut observe: impl FnMut() -> O,
+    mut look: impl FnMut() -> T,
+) -> (O, T) {
     let deadline = Instant::now() + PATIENCE;
     let mut before = observe();
     loop {
         let seen = look();
         let after = observe();
         if before == after {
-            return seen;
+            return (after, seen);
         }
         assert!(Instant::now() < deadline, "the sockets never stood still");
         before = after;

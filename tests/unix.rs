@@ -283,6 +283,12 @@ fn lines(text: &str) -> BTreeSet<Vec<String>> {
         .collect()
 }
 
+/// The names of the first columns: those before the queues, which are there or not.
+fn heading(text: &str) -> Vec<&str> {
+    let names = text.lines().next().unwrap_or("").split_whitespace();
+    names.take_while(|name| *name != "Recv-Q").collect()
+}
+
 #[test]
 fn ss_prints_the_same() {
     ss::beside_ss(|| {
@@ -308,6 +314,54 @@ fn ss_prints_the_same() {
         for (family, flag) in [("unix", "-x"), ("link", "-0")] {
             let (long, short) = (run(&["-a", "-f", family]), run(&["-a", flag]));
             assert_eq!(long.exited(0).text(), short.exited(0).text());
+        }
+    });
+}
+
+#[test]
+fn tables_by_the_names_of_ss_hold_what_they_hold_there() {
+    ss::beside_ss(|| {
+        let _population = populate();
+        for tables in [
+            "unix",
+            "unix_stream",
+            "u_dgr",
+            "unix_seqpacket",
+            "unix_stream,unix_dgram",
+            "packet",
+            "raw",
+            "raw,u_seq,packet",
+            "all,!netlink,!tcp,!unix_dgram",
+            "unix,packet,!u_str",
+        ] {
+            // Of packet sockets alone, which are never connected, ss shows none unless told to.
+            let connected = !["packet", "packet_raw", "p_dgr"].contains(&tables);
+            for states in ["-a", "-l", "-n"]
+                .into_iter()
+                .take(2 + usize::from(connected))
+            {
+                let args = [states, "-A", tables];
+                let ours = run(&[&["-O"][..], &args].concat()).exited(0);
+                let (ours, theirs) = (ours.text(), ss::text(&args));
+                assert_eq!(lines(ours), lines(&theirs), "{args:?}");
+                assert_eq!(heading(ours), heading(&theirs), "{args:?}");
+            }
+            let named = run(&["-a", "-A", tables]).exited(0);
+            let called = run(&["-a", "--socket", tables]).exited(0);
+            assert_eq!(lines(named.text()), lines(called.text()));
+        }
+        // Where packet sockets of one kind are asked for, ss lists both.
+        for (tables, kinds) in [
+            ("packet_raw", &["raw"][..]),
+            ("p_dgr", &["dgram"]),
+            ("packet,!p_raw", &["dgram"]),
+            ("packet", &["dgram", "raw"]),
+        ] {
+            let found = run(&["-a", "--json", "-A", tables]).exited(0).json();
+            let sockets = found["sockets"].as_array().unwrap().iter();
+            let mut found: Vec<&str> = sockets.map(|s| s["kind"].as_str().unwrap()).collect();
+            found.sort_unstable();
+            assert_eq!(found, kinds, "{tables}");
         }
     });
 }

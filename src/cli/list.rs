@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::filter::filter_text;
 use super::global::Seconds;
 use super::output::{Format, Output, UsageError};
-use super::query::{QueryArg, with_queries};
+use super::query::{QueryArg, named};
+use crate::filter::Expression;
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, UnknownColumn};
 
@@ -36,7 +37,7 @@ pub struct ListArgs {
     /// Sockets of a family: inet, inet6, link, unix or netlink; may be given again
     #[arg(short = 'f', long, value_name = "FAMILY")]
     pub family: Vec<FamilyArg>,
-    /// Sockets of tables of ss: all, inet, tcp, udp, raw, unix, packet, netlink; !udp leaves one out
+    /// Sockets of tables of ss: all, inet, tcp, udp, raw, unix, unix_stream, packet, netlink, …; !udp leaves one out
     #[arg(
         short = 'A',
         long,
@@ -211,6 +212,10 @@ pub struct ListPlan {
     pub names_tables: bool,
     /// The states to show when the filter names none.
     pub states: StateSet,
+    /// Whether rows tell apart what they are of.
+    pub netids: bool,
+    /// What of these tables is meant beside the filter, where not all is.
+    pub kinds: Option<Expression>,
     /// The filter, as text: its names of ports need the services of the host.
     pub filter: String,
     /// Numbers rather than names of ports.
@@ -260,7 +265,8 @@ impl ListPlan {
         if args.filter_file.len() > 1 {
             return Err(UsageError::Conflict("-F", "another -F"));
         }
-        let args = with_families(with_queries(args)?);
+        let named = named(with_families(args))?;
+        let args = named.args;
         let tables = tables(&args);
         let states = states(&args);
         let names_tables = names_tables(&args);
@@ -270,6 +276,9 @@ impl ListPlan {
             tables,
             names_tables,
             states,
+            kinds: named.kinds,
+            // As in ss, also where no flag says which tables.
+            netids: named.tables != 1,
             filter: filter_text(&filter)?,
             numeric: args.numeric,
             resolve: args.resolve,

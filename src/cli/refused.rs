@@ -48,8 +48,8 @@ const FLAGS: [(&str, &str, &str); 16] = [
     ),
 ];
 
-/// What `-A` of ss lists and portstat does not, or not apart from others.
-const QUERIES: [(&str, &str); 8] = [
+/// What `-A` of ss lists and portstat does not.
+const QUERIES: [(&str, &str); 10] = [
     ("mptcp", MPTCP),
     ("sctp", SCTP),
     ("dccp", DCCP),
@@ -57,6 +57,8 @@ const QUERIES: [(&str, &str); 8] = [
     ("vsock", VSOCK),
     ("vsock_stream", VSOCK),
     ("vsock_dgram", VSOCK),
+    ("v_str", VSOCK),
+    ("v_dgr", VSOCK),
     ("xdp", XDP),
 ];
 
@@ -64,16 +66,7 @@ const QUERIES: [(&str, &str); 8] = [
 pub(super) fn query(word: &str) -> Option<&'static str> {
     let mut known = QUERIES.iter();
     let found = known.find(|(name, _)| *name == word);
-    found.map(|(_, sentence)| *sentence).or(match word {
-        "v_str" | "v_dgr" => Some(VSOCK),
-        "unix_stream" | "unix_dgram" | "unix_seqpacket" | "u_str" | "u_dgr" | "u_seq" => Some(
-            "unix sockets of every type are listed together, by unix; their rows tell the type",
-        ),
-        "packet_raw" | "packet_dgram" | "p_raw" | "p_dgr" => Some(
-            "packet sockets of both types are listed together, by packet; their rows tell the type",
-        ),
-        _ => None,
-    })
+    found.map(|(_, sentence)| *sentence)
 }
 
 /// What is said of a flag of ss, which may be abbreviated as there.
@@ -157,14 +150,8 @@ mod tests {
         check("-Q", "--columns");
         check("--inet-sockopt", "-e tells v6only");
         check("-A mptcp", "MPTCP sockets are not listed");
-        check(
-            "-A tcp,u_str",
-            "unix sockets of every type are listed together",
-        );
-        check(
-            "-A nonsense",
-            "all, inet, tcp, udp, raw, unix, packet or netlink",
-        );
+        check("-A tcp,v_str", "vsock sockets are not listed");
+        check("-A nonsense", "all, inet, tcp, udp, raw, unix, unix_stream");
     }
 
     #[test]

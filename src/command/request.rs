@@ -6,7 +6,7 @@ use super::names::MachineNames;
 use super::outcome::Error;
 use crate::cli::{ListPlan, meant};
 use crate::collect::Request;
-use crate::filter::{self, FilterError, Judge, Names as _, Query, Test};
+use crate::filter::{self, Expression, FilterError, Judge, Names as _, Query, Test};
 use crate::model::{DetailSet, NetnsId, Protocol, StateSet, Table};
 
 /// Parses the filter; warns of what had to be assumed for it.
@@ -15,8 +15,12 @@ pub(super) fn query(context: &mut Context, plan: &ListPlan) -> Result<Query, Err
     let is_alone = !context.is_everywhere() && !context.host.is_recorded();
     let names = MachineNames::new(context, plan);
     let filter = FilterText::read(plan)?;
-    let query = filter::parse(&filter.text, &names)
+    let mut query = filter::parse(&filter.text, &names)
         .map_err(|error| no_filter(filter.placed(error), &plan.filter, &names))?;
+    query.condition = match (plan.kinds.clone(), query.condition) {
+        (Some(kinds), Some(condition)) => Some(Expression::And(vec![kinds, condition])),
+        (kinds, condition) => kinds.or(condition),
+    };
     let is_elsewhere = |id: NetnsId| match id {
         NetnsId::Here => false,
         NetnsId::Inode(inode) => Some(inode) != here,

@@ -8,7 +8,7 @@ use super::ports::PortCounts;
 use super::sieve::Sieve;
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request};
-use crate::model::{Protocol, Row, Table};
+use crate::model::Row;
 use crate::render::{Column, Csv, JsonFields, Plain, PlainOptions, json_row};
 
 /// Rows that are held back before the first is printed: the widths of plain fit them, and owners
@@ -16,13 +16,6 @@ use crate::render::{Column, Csv, JsonFields, Plain, PlainOptions, json_row};
 const STAGE_LEN: usize = 4096;
 /// Output is handed to the kernel in pieces of about this size.
 const OUTPUT_LEN: usize = 64 << 10;
-
-/// Whether ss would show the column Netid: it has a name for each kind of unix and packet sockets.
-fn has_netids(tables: &[Table]) -> bool {
-    let first = tables.first().map(|table| table.protocol);
-    matches!(first, Some(Protocol::Unix | Protocol::Packet))
-        || tables.iter().any(|table| Some(table.protocol) != first)
-}
 
 /// A format whose rows stand for themselves.
 pub(super) enum Writer {
@@ -54,8 +47,7 @@ impl Writer {
             Format::Plain | Format::Table | Format::Json => {
                 Writer::Plain(Plain::new(PlainOptions {
                     header,
-                    // As in ss, where a filter does not narrow what flags leave open.
-                    netid: !plan.names_tables || has_netids(&plan.tables),
+                    netid: plan.netids,
                     state: !request.states.is_single(),
                     port_names: !plan.numeric,
                     timers: plan.timers,

@@ -35,6 +35,11 @@ impl Test {
                 .of(socket)
                 .is_some_and(|found| comparison.holds(found.port, port)),
             Test::Family(family) => socket.family() == family,
+            Test::Kind(kind) => match &socket.ends {
+                Ends::Unix(ends) => ends.kind == kind,
+                Ends::Packet(ends) => ends.kind == kind,
+                Ends::Inet(_) | Ends::Netlink(_) => false,
+            },
             Test::Address { end, prefix, port } => end.of(socket).is_some_and(|found| {
                 port.is_none_or(|port| port == found.port)
                     && prefix.is_none_or(|prefix| prefix.contains(found.addr))

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Glob;
-use crate::model::{Family, NetnsId, PortRange};
+use crate::model::{Family, NetnsId, PortRange, SocketKind};
 
 /// A condition on a socket.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +144,8 @@ pub enum Test {
     },
     /// `inet:`, `inet6:`, `unix:`, `link:` and `netlink:` before an address.
     Family(Family),
+    /// One word of `-A` in ss: a unix or packet socket that carries this.
+    Kind(SocketKind),
     /// `src`, `dst`.
     Address {
         /// Of which end.
@@ -252,6 +254,7 @@ impl Test {
             Test::Uid { .. }
             | Test::Inode { .. }
             | Test::Netns(_)
+            | Test::Kind(_)
             | Test::FrameProtocol(_)
             | Test::NetlinkProtocol(_)
             | Test::PortId { .. } => Judge::Reader,

@@ -153,7 +153,7 @@ fn test(test: &Test) -> Option<Vec<u8>> {
         ),
         Test::Cgroup(id) => op(CGROUP_COND, &id.to_ne_bytes()),
         Test::Uid { .. } | Test::Inode { .. } | Test::Netns(_) => return None,
-        Test::Name { .. } | Test::FrameProtocol(_) => return None,
+        Test::Name { .. } | Test::Kind(_) | Test::FrameProtocol(_) => return None,
         Test::NetlinkProtocol(_) | Test::PortId { .. } => return None,
         Test::Pid { .. } | Test::Comm(_) | Test::Unit(_) | Test::Container(_) => return None,
     })

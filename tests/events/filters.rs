@@ -118,6 +118,14 @@ fn a_mistake_is_told_before_anything_is_waited_for() {
             &["-E4", "src", "inet6:[::1]"],
             "a family that the flags leave out",
         ),
+        (
+            &["-E4", "src", "[::1]"],
+            "a family that the flags leave out",
+        ),
+        (
+            &["-tE4", "dst", "fe80::/10", "or", "src", "[::2]:80"],
+            "a family that the flags leave out",
+        ),
         (&["-E", "-s"], "-E does not go with -s"),
         (&["-E", "-N", "no-such-netns"], "no netns"),
     ] {

@@ -73,6 +73,11 @@ pub(super) fn refuse_empty(query: &Query, tables: &[Table]) -> Result<(), UsageE
     let is_heard = |family: Family| tables.iter().any(|table| table.family == family);
     let fate = |test: &Test| match test {
         Test::Family(family) if !is_heard(*family) => Fate::Is(false),
+        // Sockets of IPv6 may have IPv4 addresses, but not the other way round.
+        Test::Address {
+            prefix: Some(prefix),
+            ..
+        } if prefix.addr().is_ipv6() && !is_heard(Family::V6) => Fate::Is(false),
         _ => Fate::Stays,
     };
     let condition = query.condition.as_ref();

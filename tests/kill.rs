@@ -485,6 +485,35 @@ fn of_many_that_share_a_port_each_is_found() {
     check_all_that_share(V4, 200);
 }
 
+/// What is said of the others before the last of three that share a port is destroyed, or all are.
+#[track_caller]
+fn check_left_behind(ip: IpAddr, alone: bool, expected: &[&str]) {
+    in_namespace(|| {
+        let all = [(); 3].map(|()| sharing(SockType::Datagram, ip));
+        let filter = match alone {
+            true => format!("inode = {}", inode(&all[2])),
+            false => "sport = :8080".to_owned(),
+        };
+        let killed = portstat(&format!("-Kua --yes {filter}")).exited(0);
+        let lines = killed.stderr.lines();
+        let told: Vec<&str> = lines
+            .filter(|line| line.contains("may get no packets"))
+            .collect();
+        assert_eq!(told, expected, "{ip}");
+    });
+}
+
+#[test]
+fn who_is_left_without_packets_is_told_before() {
+    let every = Ipv4Addr::UNSPECIFIED.into();
+    let warning = "portstat: udp UNCONN 0.0.0.0:8080: 2 other sockets that share this port and do \
+                   not match may get no packets until the destroyed one is closed by its program";
+    check_left_behind(every, true, &[warning]);
+    check_left_behind(every, false, &[]);
+    // There the others go on as before.
+    check_left_behind(V4, true, &[]);
+}
+
 /// What is said of the others once one that the kernel finds first has been destroyed alone.
 #[track_caller]
 fn check_what_stands_in_the_way(ip: IpAddr, first: usize) {

@@ -2,11 +2,13 @@
 //! one is ever hit, however fast its addresses are used again.
 
 mod alike;
+mod left_behind;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use self::alike::{alike, stays_in_the_way};
+use self::left_behind::left_behind_here;
 use super::{Batch, Flow, Method, Receiver, Request, collect_here};
 use crate::kernel::{Exchange, Host, errno};
 use crate::model::{
@@ -22,22 +24,41 @@ const FEW_PEER_PORTS: u16 = 256;
 
 /// Destroys sockets that were read from this host; returns what became of each, in their order.
 pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
+    let unreachable = Fate::Refused(Obstacle::NoNamespace);
+    in_each_namespace(host, sockets, unreachable, destroy_here)
+}
+
+/// Of each socket, how many others get nothing any more once it is destroyed and until its program
+/// closes it: the UDP sockets that are bound like it to a port of every address, and are not among
+/// these.
+pub fn left_behind(host: &Host, sockets: &[Socket]) -> Vec<usize> {
+    in_each_namespace(host, sockets, 0, left_behind_here)
+}
+
+/// What `work` returns of each socket, called once in each network namespace with those that are
+/// there; `otherwise` of those in one that nobody can enter.
+fn in_each_namespace<T: Clone + Send>(
+    host: &Host,
+    sockets: &[Socket],
+    otherwise: T,
+    work: impl Fn(&Host, &[Socket]) -> Vec<T> + Sync,
+) -> Vec<T> {
     let Host::Everywhere(everywhere) = host else {
-        return destroy_here(host, sockets);
+        return work(host, sockets);
     };
     let mut places: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     for (index, socket) in sockets.iter().enumerate() {
         places.entry(socket.netns).or_default().push(index);
     }
-    let mut fates = vec![Fate::Refused(Obstacle::NoNamespace); sockets.len()];
+    let mut all = vec![otherwise; sockets.len()];
     for (netns, indices) in places {
         let there: Vec<Socket> = indices.iter().map(|&index| sockets[index]).collect();
-        let came = everywhere.at(netns, |host| destroy_here(host, &there));
-        for (index, fate) in indices.into_iter().zip(came.into_iter().flatten()) {
-            fates[index] = fate;
+        let came = everywhere.at(netns, |host| work(host, &there));
+        for (index, one) in indices.into_iter().zip(came.into_iter().flatten()) {
+            all[index] = one;
         }
     }
-    fates
+    all
 }
 
 /// Destroys sockets of the network namespace that this thread is in.

@@ -33,7 +33,7 @@ pub use batch::{Batch, Flow, Receiver};
 pub use bind::{
     BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings, read_flags,
 };
-pub use destroy::destroy;
+pub use destroy::{destroy, left_behind};
 pub use lineage::{Lineages, read_lineages};
 pub use names::{addresses, host_addresses, read_process, resolver, user_id, user_name};
 pub use namespaces::{find_everywhere, namespaces};

@@ -1,6 +1,6 @@
 //! `-K`: lists the sockets that match a filter, asks, and destroys them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::context::{Context, write_warning};
 use super::held::Held;
@@ -8,7 +8,7 @@ use super::list::say_remarks;
 use super::outcome::{Error, Finish};
 use super::request::{query, request};
 use crate::cli::{Consent, Format, KillPlan, UsageError};
-use crate::collect::{destroy, namespaces};
+use crate::collect::{destroy, left_behind, namespaces};
 use crate::kernel::terminal;
 use crate::model::{Fate, Gap, Obstacle, Queues, Socket};
 use crate::render::{count_of_sockets, socket_words};
@@ -22,6 +22,9 @@ pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Erro
     let request = request(context, list, &query);
     let held = Held::read(context, list, &request, &query)?;
     let sockets = held.sockets().to_vec();
+    if !list.quiet {
+        warn_of_left_behind(context, &sockets);
+    }
     let tells_fates = plan.consent == Consent::Given
         && matches!(list.output.format, Format::Json | Format::Jsonl)
         && !list.quiet;
@@ -52,6 +55,35 @@ pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Erro
     }
     let fates = destroy(&context.host, &sockets);
     finish(context, list.quiet, &sockets, &fates, &remarks.gaps)
+}
+
+/// Warns of sockets that are bound like some of these and get nothing any more once those are
+/// destroyed.
+fn warn_of_left_behind(context: &Context, sockets: &[Socket]) {
+    let mut told = HashSet::new();
+    for (socket, count) in sockets.iter().zip(left_behind(&context.host, sockets)) {
+        let place = socket.inet().map(|ends| ends.local);
+        if count == 0 || !told.insert((socket.netns, place, socket.interface)) {
+            continue;
+        }
+        let interface = interface_name(context, socket);
+        let shared = match count {
+            1 => "1 other socket that shares this port and does not match".to_owned(),
+            count => format!("{count} other sockets that share this port and do not match"),
+        };
+        write_warning(&format!(
+            "{}: {shared} may get no packets until the destroyed one is closed by its program",
+            socket_words(socket, interface.as_deref()),
+        ));
+    }
+}
+
+/// The name of the interface that a socket is bound to.
+fn interface_name(context: &Context, socket: &Socket) -> Option<Vec<u8>> {
+    match socket.interface {
+        0 => None,
+        index => context.host.interface_name_in(socket.netns, index),
+    }
 }
 
 /// Whether somebody says that these may be destroyed.
@@ -154,10 +186,7 @@ fn tell_refused(context: &Context, sockets: &[Socket], fates: &[Fate]) {
         if *count > MOST_TOLD {
             continue;
         }
-        let interface = match socket.interface {
-            0 => None,
-            index => context.host.interface_name_in(socket.netns, index),
-        };
+        let interface = interface_name(context, socket);
         let namespace = context.is_everywhere().then(|| {
             let labels = labels.get_or_insert_with(|| namespaces(&context.host));
             let namespace = labels.get(usize::from(socket.netns));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::address::{Side, push_interface, push_number};
 use super::escape;
+use super::extended::{push_identity, push_shutdown};
 use super::info::push_memory;
-use super::plain::{push_identity, push_shutdown};
 use crate::model::{
     DetailSet, Details, Ends, EndsDetails, FRAMES_OF_EVERY_PROTOCOL, NetlinkEnds, PacketDetails,
     PacketRing, Protocol, Row, Socket, SocketKind, UnixDetails, frame_protocol_name,

@@ -12,6 +12,7 @@ mod ends;
 mod entering;
 pub mod ephemeral;
 pub mod escape;
+mod extended;
 mod info;
 mod json;
 mod overview;

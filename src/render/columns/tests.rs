@@ -1,7 +1,9 @@
 //! Every column of some rows.
 
 use super::*;
-use crate::model::{Endpoint, Ends, Holder, Process, Processes, Queues, Socket, State};
+use crate::model::{
+    Endpoint, Ends, Holder, Owners, Process, Processes, Protocol, Queues, Row, Socket, State,
+};
 use std::time::{Duration, Instant};
 
 fn socket() -> Socket {

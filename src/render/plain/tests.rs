@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Endpoint, Ends, Holder, Process, Processes, Protocol, Queues, Socket, State, Timer, TimerKind,
+    Details, Endpoint, Ends, Holder, Owners, Process, Processes, Protocol, Queues, Socket, State,
+    Timer, TimerKind,
 };
 
 fn socket(local: &str, peer: &str) -> Socket {

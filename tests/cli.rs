@@ -421,12 +421,18 @@ fn unknown_flags_are_named() {
 fn unknown_columns_and_formats_are_named_beside_those_there_are() {
     check_refused(
         &["-t", "--columns", "nope"],
-        &["nope", "recv_q", "owners_status"],
+        &["nope", "there are proto, state", "see portstat(1)"],
     );
-    check_refused(&["-t", "--columns", "pid,nope"], &["nope", "recv_q"]);
-    check_refused(&["-t", "--columns", ""], &["recv_q"]);
-    check_refused(&["-t", "--sort", "nope"], &["nope", "recv_q"]);
-    check_refused(&["-t", "--sort", "-nope"], &["nope", "recv_q"]);
+    check_refused(
+        &["-t", "--columns", "pid,receive-q"],
+        &["receive-q", "near it are recv_q"],
+    );
+    check_refused(&["-t", "--columns", ""], &["there are proto"]);
+    check_refused(
+        &["-t", "--sort", "status"],
+        &["status", "near it are state, owners_status"],
+    );
+    check_refused(&["-t", "--sort", "-nope"], &["nope", "there are proto"]);
     check_refused(&["--format", "xml"], &["xml", "jsonl"]);
     check_refused(&["--color", "sometimes"], &["sometimes", "always"]);
 }

@@ -592,7 +592,7 @@ fn what_the_kernel_does_not_find_is_told() {
         let before = sockets();
         assert_eq!(before.len(), 1);
         let refused = portstat("-KtB --yes state all").exited(4);
-        let expected = "tcp BOUND 127.0.0.1:8080: the kernel does not find it";
+        let expected = "tcp BOUND 127.0.0.1:8080: it is bound and no more";
         assert!(refused.stderr.contains(expected), "{}", refused.stderr);
         assert!(refused.stderr.contains("destroyed 0 of 1 socket"));
         assert_eq!(sockets(), before);

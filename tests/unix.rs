@@ -433,6 +433,21 @@ fn raw_sockets_are_read_by_whichever_way_the_kernel_has() {
         assert_eq!(told(&listed), expected);
         assert_eq!(told(&by_proc), expected);
         assert_eq!(listed["ephemeral"], Value::Null);
+        // What is printed as a port can be asked for.
+        for (filter, expected) in [
+            ("sport = icmp", 1),
+            ("src *:ipv6-icmp", 1),
+            ("sport > 1", 1),
+        ] {
+            let found = run(&["-wa", "--json", filter]).exited(0).json();
+            assert_eq!(told(&found).len(), expected, "{filter}");
+        }
+        let wrong = run(&["-wa", "sport = http"]).exited(2);
+        assert!(
+            wrong.stderr.contains("no such protocol of IP"),
+            "{}",
+            wrong.stderr
+        );
         // They have no ports that a connect could draw.
         let report = run(&["ephemeral", "--json"]).exited(0).json();
         assert_eq!(report["status"], "ok");

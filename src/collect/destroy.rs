@@ -216,7 +216,10 @@ impl Work {
         }
         let found = self.fates[index] != Fate::Gone;
         if !found {
-            self.fates[index] = Fate::Refused(Obstacle::Hidden);
+            self.fates[index] = Fate::Refused(match socket.state {
+                State::BoundInactive => Obstacle::Bound,
+                _ => Obstacle::Hidden,
+            });
         }
         found
     }

@@ -42,10 +42,7 @@ impl<'a> BeyondIp<'a> {
         for socket in sockets {
             match &socket.ends {
                 Ends::Inet(_) if socket.protocol == Protocol::Raw && self.wants.services => {
-                    self.ip_protocols.get_or_insert_with(|| {
-                        let text = host.read("etc/protocols").unwrap_or_default();
-                        IpProtocols::new(protocols::parse(&text))
-                    });
+                    self.ip_protocols.get_or_insert_with(|| ip_protocols(host));
                 }
                 Ends::Unix(ends)
                     if (self.wants.unix_peers || self.wants.judged_peers) && ends.peer != 0 =>
@@ -82,4 +79,10 @@ impl<'a> BeyondIp<'a> {
         let number = u8::try_from(number).ok().filter(|number| *number != 0)?;
         self.ip_protocols.as_ref()?.name(number)
     }
+}
+
+/// The names of a host for the protocols of IP.
+pub(super) fn ip_protocols(host: &Host) -> IpProtocols {
+    let text = host.read("etc/protocols").unwrap_or_default();
+    IpProtocols::new(protocols::parse(&text))
 }

@@ -37,6 +37,8 @@ impl FilterText {
         let file = shown(path);
         let unreadable = |reason| Error::FilterFile(file.clone(), reason);
         let bytes = read_input(path, LIMIT).map_err(|error| unreadable(error.to_string()))?;
+        // Some editors begin a file with the mark of UTF-8.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         text.push('\n');
         let before = text.chars().count();
         for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {

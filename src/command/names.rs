@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use super::beyond_ip::ip_protocols;
 use super::context::Context;
 use crate::cli::ListPlan;
 use crate::collect::{addresses, namespaces, user_id};
@@ -69,6 +70,13 @@ impl Names for MachineNames<'_> {
     }
 
     fn port(&self, service: &str) -> Result<u16, String> {
+        let mut tables = self.plan.tables.iter();
+        if tables.all(|table| table.protocol == Protocol::Raw) {
+            // Rows show the protocol of a raw socket as its port.
+            let names = ip_protocols(&self.context.host);
+            let number = names.number(service).map(u16::from);
+            return number.ok_or_else(|| self.missing("protocol of IP"));
+        }
         let services = self.services.get_or_init(|| self.context.services());
         let listed = |protocol: &Protocol| {
             let mut tables = self.plan.tables.iter();

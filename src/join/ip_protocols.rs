@@ -42,6 +42,16 @@ impl IpProtocols {
             None => known().map(|(_, name)| *name),
         }
     }
+
+    /// The number of a name.
+    pub fn number(&self, name: &str) -> Option<u8> {
+        let of_machine = self.0.iter().find(|(_, known)| *known == name);
+        let known = || KNOWN.iter().find(|(_, known)| *known == name);
+        match of_machine {
+            Some((&number, _)) => Some(number),
+            None => known().map(|(number, _)| *number),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -54,5 +64,8 @@ mod tests {
         assert_eq!(names.name(1), Some("ping"));
         assert_eq!(names.name(58), Some("ipv6-icmp"));
         assert_eq!(names.name(200), None);
+        assert_eq!(names.number("ping"), Some(1));
+        assert_eq!(names.number("ipv6-icmp"), Some(58));
+        assert_eq!(names.number("nonsense"), None);
     }
 }

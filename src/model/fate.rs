@@ -20,8 +20,10 @@ pub enum Fate {
 pub enum Obstacle {
     /// What the kernel answered.
     Kernel(Errno),
-    /// It is there, but the kernel finds another one, or none, where it looks for it: one that is
-    /// only bound, or one of several that are bound alike. Of UDP on every address, one that was
+    /// It is bound and no more, and so stands in none of the tables in which the kernel looks.
+    Bound,
+    /// It is there, but the kernel finds another one where it looks for it: it is one of several
+    /// that are bound alike. Of UDP on every address, one that was
     /// destroyed stays bound, leaves its group of SO_REUSEPORT, and may be found ever after.
     Hidden,
     /// It was read from `/proc/net`, which does not tell which socket it is but only where.
@@ -52,6 +54,7 @@ impl Obstacle {
         let name = match self {
             Obstacle::Kernel(Errno::Other(number)) => return format!("errno-{number}"),
             Obstacle::Kernel(errno) => return errno.to_string(),
+            Obstacle::Bound => "bound",
             Obstacle::Hidden => "hidden",
             Obstacle::NoCookie => "no-cookie",
             Obstacle::NoNamespace => "no-namespace",
@@ -80,9 +83,13 @@ impl Obstacle {
                 return io::Error::from_raw_os_error(number).to_string();
             }
             Obstacle::Kernel(errno) => return errno.to_string(),
+            Obstacle::Bound => {
+                "it is bound and no more, and the kernel finds no such socket; it lasts until its \
+                 program closes it (-p tells whose it is)"
+            }
             Obstacle::Hidden => {
-                "the kernel does not find it by its addresses: it is only bound, or another stands \
-                 before it that is bound alike, such as one of UDP that was destroyed"
+                "the kernel does not find it by its addresses: another stands before it that is \
+                 bound alike, such as one of UDP that was destroyed"
             }
             Obstacle::NoCookie => "read from /proc/net, which does not tell which socket it is",
             Obstacle::NoNamespace => "its network namespace cannot be entered",
@@ -102,6 +109,7 @@ mod tests {
             Obstacle::Kernel(Errno::NotSupported),
             Obstacle::Kernel(Errno::Invalid),
             Obstacle::Kernel(Errno::Other(12)),
+            Obstacle::Bound,
             Obstacle::Hidden,
             Obstacle::NoCookie,
             Obstacle::NoNamespace,

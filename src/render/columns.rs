@@ -100,7 +100,7 @@ pub enum Column {
 
 /// A name that is no column's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no column {0:?}; there are {names}", names = Column::names())]
+#[error("no column {0:?}; {near}", near = Column::near(.0))]
 pub struct UnknownColumn(pub String);
 
 impl Column {
@@ -272,11 +272,19 @@ impl Column {
         name.to_ascii_uppercase().replace('_', "-")
     }
 
-    fn names() -> String {
-        Column::all()
-            .map(Column::name)
-            .collect::<Vec<_>>()
-            .join(", ")
+    /// The columns that a wrong name may mean; they are too many to tell all.
+    fn near(name: &str) -> String {
+        let wrong = name.trim().to_ascii_lowercase().replace('-', "_");
+        let is_near = |known: &&str| {
+            let begins_alike = wrong.get(..3).is_some_and(|head| known.starts_with(head));
+            begins_alike || (wrong.len() > 1 && known.contains(&wrong))
+        };
+        let near: Vec<&str> = Column::all().map(Column::name).filter(is_near).collect();
+        match near.is_empty() {
+            true => "there are proto, state, local, peer, process, user and more: see portstat(1)"
+                .to_owned(),
+            false => format!("near it are {}", near.join(", ")),
+        }
     }
 
     /// Whether it needs to know who holds the socket.

@@ -110,6 +110,20 @@ fn a_file_beside_ss() {
 }
 
 #[test]
+fn a_mark_of_utf8_is_no_part_of_it() {
+    let filter = "sport = :80";
+    let expected = run(&["-tuan", RECORDING, filter]).exited(0);
+    let marked = by_file(format!("\u{feff}{filter}").as_bytes(), &[]).exited(0);
+    assert_eq!(marked.stdout, expected.stdout);
+    check_error(
+        "\u{feff}nope".as_bytes(),
+        &[],
+        2,
+        &["column 1", "  nope\n  ^"],
+    );
+}
+
+#[test]
 fn standard_input_is_a_file_too() {
     for flag in ["-F-", "--filter=-"] {
         let mut command = portstat::command(&["-tuan", RECORDING, flag]);

@@ -1,7 +1,7 @@
 //! Addresses of a filter: `ADDR[/len][:PORT]`, as ss reads them.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::Prefix;
 
@@ -59,6 +59,31 @@ pub(super) fn prefix(text: &str) -> Option<Prefix> {
         (None, IpAddr::V6(_)) => 128,
     };
     Prefix::new(addr, length)
+}
+
+/// Why what looks like an address with a port behind it is none.
+pub(super) fn near_miss(text: &str) -> Option<&'static str> {
+    if text.contains('%') {
+        return Some("an interface is a test of its own, as in dst fe80::1 and dev eth0");
+    }
+    let split = split_port(text);
+    let text = split.as_ref().map_or(text, |(addr, _)| addr);
+    let (addr, length) = match text.split_once('/') {
+        Some((addr, length)) => (addr, Some(length)),
+        None => (text, None),
+    };
+    let is_number = |c: char| c.is_ascii_digit();
+    let is_v6 = addr.parse::<Ipv6Addr>().is_ok();
+    match length {
+        Some(length) if length.contains('.') => Some("a mask is ones, and zeros behind them"),
+        Some(length) if !length.chars().all(is_number) => Some("its length is no number"),
+        Some(_) if is_v6 => Some("IPv6 prefixes are of at most 128 bits"),
+        Some(_) if v4(addr).is_some() => Some("IPv4 prefixes are of at most 32 bits"),
+        _ if addr.contains('.') && addr.chars().all(|c| c == '.' || is_number(c)) => Some(
+            "IPv4 addresses are up to four numbers, each at most 255 and without zeros before it",
+        ),
+        _ => None,
+    }
 }
 
 /// Whether a text may be the name of a host.

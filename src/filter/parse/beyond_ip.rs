@@ -35,8 +35,7 @@ pub(super) struct Word<'a> {
 impl<'a> Word<'a> {
     pub(super) fn new(value: &'a [u8]) -> Word<'a> {
         let mut known = PREFIXES.into_iter();
-        let named =
-            known.find_map(|(name, family)| Some((value.strip_prefix(name.as_bytes())?, family)));
+        let named = known.find_map(|(name, family)| Some((behind(value, name)?, family)));
         match named {
             Some((rest, family)) => Word {
                 named: Some(family),
@@ -60,6 +59,12 @@ impl<'a> Word<'a> {
         };
         (!Family::IP.contains(&family)).then_some(family)
     }
+}
+
+/// What stands behind a prefix, which may be written in any case.
+fn behind<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    let (head, rest) = value.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
 }
 
 /// That it is of a family, and what more.
@@ -92,8 +97,8 @@ impl Parser<'_> {
     fn unix_name(&self, end: End, pattern: &[u8]) -> Expression {
         let written = self.peek().map_or("", |token| token.text);
         let written = written.trim_start_matches(['"', '\'']);
-        let written = written.strip_prefix("unix:").unwrap_or(written);
-        let naming = match (pattern.first(), written.starts_with('@')) {
+        let written = behind(written.as_bytes(), "unix:").unwrap_or(written.as_bytes());
+        let naming = match (pattern.first(), written.starts_with(b"@")) {
             (Some(b'@'), true) => Naming::Abstract,
             (Some(b'@'), false) => Naming::Path,
             _ => Naming::Any,

@@ -4,7 +4,7 @@ use std::str::from_utf8;
 
 use super::super::tree::Test;
 use super::super::{Comparison, End, Expression, FilterError, Prefix};
-use super::address::{is_host, prefix, split_port, wanted_prefix};
+use super::address::{is_host, near_miss, prefix, split_port, wanted_prefix};
 use super::beyond_ip::{ENDS, Word, of_family};
 use super::number::c_number;
 use super::{Parser, comparison_or, joined, negated_if};
@@ -119,7 +119,9 @@ impl Parser<'_> {
         if let Some(prefix) = prefix(text) {
             return Ok(test(Some(prefix), None));
         }
-        let (host, port) = split.filter(|(addr, _)| is_host(addr)).ok_or(None)?;
+        let reason = || near_miss(text).map(str::to_owned);
+        let host = split.filter(|(addr, _)| is_host(addr));
+        let (host, port) = host.ok_or_else(reason)?;
         let port = self.wanted_port(port)?;
         let addresses = self.names.addresses(&host)?;
         let tests = addresses

@@ -26,6 +26,27 @@ const MOST_TESTS: usize = 10_000;
 /// What may stand where a condition begins.
 pub(super) const TESTS: &str = "sport, dport, src, dst, dev, fwmark, cgroup, autobound, uid, user, inode, \
                      netns, pid, comm, unit, container, not or \"(\"";
+/// The words among them.
+const TEST_WORDS: &[&str] = &[
+    "sport",
+    "dport",
+    "src",
+    "dst",
+    "dev",
+    "fwmark",
+    "cgroup",
+    "autobound",
+    "uid",
+    "user",
+    "inode",
+    "netns",
+    "pid",
+    "comm",
+    "unit",
+    "container",
+];
+/// Words of states, which come before everything else.
+const STATE_WORDS: &[&str] = &["state", "exclude", "excl"];
 /// Words that join conditions; a name that is one of them stands in quotes.
 const AND: &[&str] = &["and", "&", "&&"];
 const OR: &[&str] = &["or", "|", "||"];
@@ -128,6 +149,11 @@ impl Parser<'_> {
             if ends && !spoken {
                 return Ok(joined(parts, Expression::And));
             }
+            let begins = [TEST_WORDS, STATE_WORDS, NOT, &["("]];
+            if !spoken && !begins.iter().any(|words| self.sees(words)) {
+                let reason = "a value is one word; one with blanks stands in quotes";
+                return Err(self.refused(format!("and, or, {TESTS}"), Some(reason.to_owned())));
+            }
             parts.push(self.term()?);
         }
     }
@@ -177,7 +203,7 @@ impl Parser<'_> {
             "comm" => self.comm_test(),
             "unit" => self.unit_test(),
             "container" => self.container_test(),
-            "state" | "exclude" | "excl" => {
+            word if STATE_WORDS.contains(&word) => {
                 self.next -= 1;
                 let reason = "states come before everything else";
                 Err(self.refused("a test", Some(reason.to_owned())))

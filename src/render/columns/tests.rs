@@ -102,7 +102,9 @@ fn every_column_is_found_by_its_name_and_its_heading() {
     }
     let error = "nope".parse::<Column>().unwrap_err().to_string();
     assert!(
-        error.contains("nope") && error.contains("recv_q"),
+        error.contains("nope") && error.contains("portstat(1)"),
         "{error}"
     );
+    let error = "retransmissions".parse::<Column>().unwrap_err().to_string();
+    assert!(error.contains("near it are retrans"), "{error}");
 }

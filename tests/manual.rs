@@ -369,6 +369,7 @@ fn the_manual_tells_what_may_become_of_a_socket_to_be_destroyed() {
         Fate::Refused(Obstacle::Kernel(Errno::NotPermitted)),
         Fate::Refused(Obstacle::Kernel(Errno::NotSupported)),
         Fate::Refused(Obstacle::Kernel(Errno::Invalid)),
+        Fate::Refused(Obstacle::Bound),
         Fate::Refused(Obstacle::Hidden),
         Fate::Refused(Obstacle::NoCookie),
         Fate::Refused(Obstacle::NoNamespace),
@@ -639,6 +640,42 @@ fn examples_of_the_help_work() {
         }
     }
     assert!(count > 20, "only {count} examples found");
+}
+
+/// What bash offers in the place of the last word.
+fn offered(script: &str, words: &[&str]) -> Vec<String> {
+    let source = "compopt() { :; }; eval \"$0\"; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
+                  _portstat portstat \"${@: -1}\" \"${@: -2:1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let mut command = Command::new("bash");
+    command
+        .args(["--norc", "-c", source, script, "portstat"])
+        .args(words);
+    let output = command.output().unwrap();
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_the_values_that_there_are() {
+    let script = stdout(&["completions", "bash"]);
+    for (words, expected) in [
+        (&["-tln", "--columns", "recv"][..], &["recv_q"][..]),
+        (&["-t", "--sort", "send"], &["send_q"]),
+        (
+            &["-A", "unix_"],
+            &["unix_stream", "unix_dgram", "unix_seqpacket"],
+        ),
+        (&["-f", "inet"], &["inet", "inet6"]),
+        (&["-N", "a"], &["all"]),
+        (&["-t", "state", "time"], &["time-wait"]),
+        (&["-t", "spo"], &["sport"]),
+        (&["why", "--proto", "t"], &["tcp"]),
+        // A number is no file.
+        (&["ephemeral", "--top", "1"], &["1"]),
+    ] {
+        assert_eq!(offered(&script, words), expected, "{words:?}");
+    }
 }
 
 #[test]

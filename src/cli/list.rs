@@ -139,6 +139,9 @@ pub struct ListArgs {
     pub filter: Vec<OsString>,
 }
 
+/// The names of `-f`.
+pub const FAMILIES: [&str; 5] = ["inet", "inet6", "link", "unix", "netlink"];
+
 /// `-f`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyArg {

@@ -12,6 +12,23 @@ use crate::model::{Protocol, SocketKind};
 /// What ss knows as a table: the sockets of a protocol, or those of one kind among them.
 type Listed = (Protocol, Option<SocketKind>);
 
+/// The names of `-A` that are told; ss's shorter ones are taken too.
+pub const TABLES: [&str; 13] = [
+    "all",
+    "inet",
+    "tcp",
+    "udp",
+    "raw",
+    "unix",
+    "unix_stream",
+    "unix_dgram",
+    "unix_seqpacket",
+    "packet",
+    "packet_raw",
+    "packet_dgram",
+    "netlink",
+];
+
 /// A word of `-A`: sockets that are listed, or with `!` are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryArg {
@@ -46,10 +63,7 @@ impl FromStr for QueryArg {
             "netlink" => every(&[Protocol::Netlink]),
             name => {
                 let reason = refused::query(name).unwrap_or("no such table");
-                return Err(format!(
-                    "{reason}; expected all, inet, tcp, udp, raw, unix, unix_stream, unix_dgram, \
-                     unix_seqpacket, packet, packet_raw, packet_dgram or netlink"
-                ));
+                return Err(format!("{reason}; expected one of {}", TABLES.join(", ")));
             }
         };
         Ok(QueryArg { sockets, listed })

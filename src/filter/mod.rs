@@ -30,7 +30,7 @@ pub use glob::{Glob, Naming};
 #[cfg(test)]
 pub(crate) use names::Known;
 pub use names::Names;
-pub use parse::parse;
+pub use parse::{parse, words};
 pub use tree::{Comparison, End, Expression, Fate, Judge, Prefix, Test};
 
 /// What is asked for: states, and a condition.

@@ -52,6 +52,13 @@ const AND: &[&str] = &["and", "&", "&&"];
 const OR: &[&str] = &["or", "|", "||"];
 const NOT: &[&str] = &["not", "!"];
 
+/// The words of the language that are the same on every machine, the names of states among them.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let lists = [STATE_WORDS, &states::STATES, TEST_WORDS, NOT, AND, OR];
+    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
+    lists.into_iter().flatten().copied().filter(is_word)
+}
+
 /// Parses a filter, in which names stand for what `names` says.
 pub fn parse(text: &str, names: &dyn Names) -> Result<Query, FilterError> {
     let mut parser = Parser {

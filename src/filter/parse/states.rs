@@ -4,6 +4,28 @@ use super::super::FilterError;
 use super::Parser;
 use crate::model::{State, StateSet};
 
+/// Names of states, and of several together; others that mean the same are taken too.
+pub(super) const STATES: [&str; 18] = [
+    "all",
+    "connected",
+    "synchronized",
+    "bucket",
+    "big",
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "unconnected",
+    "closed",
+    "close-wait",
+    "last-ack",
+    "listening",
+    "closing",
+    "bound",
+];
+
 impl Parser<'_> {
     /// Takes the states that a filter begins with.
     pub(super) fn states(&mut self) -> Result<Option<StateSet>, FilterError> {
@@ -62,4 +84,19 @@ fn states_named(name: &str) -> Option<StateSet> {
         "bound" | "bound-inactive" => StateSet::BOUND,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_means_some_state() {
+        for name in STATES {
+            assert!(
+                states_named(name).is_some_and(|states| !states.is_empty()),
+                "{name}"
+            );
+        }
+    }
 }

@@ -1,20 +1,22 @@
 //! Every network namespace of the machine that can be reached: those that processes live in, and
-//! those that a mount keeps. One that only an open descriptor keeps is not found.
+//! those that a mount or an open descriptor keeps. One that only a socket keeps is not found.
 
-use std::fs;
+use std::collections::HashSet;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+
 use super::beside::Beside;
 use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
-use super::mounts;
+use super::kept::{mounted, opened};
 use super::netns::{FIRST, NamespaceTables, NetworkNamespace, names, reachable_namespaces};
-use crate::model::{Entrance, EntryRights};
+use crate::model::{Entrance, EntryRights, Holder};
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -55,27 +57,33 @@ enum Way {
     Process(NetworkNamespace),
     /// By a mount.
     Mount(PathBuf),
+    /// By a process that has it open: one of these.
+    Descriptors(Vec<Holder>),
 }
 
 impl Everywhere {
     /// Looks for them: ours, the others in the order of their first processes, then those without
-    /// a process in the order of their paths.
+    /// a process in the order of their paths, then those that are only open.
     pub fn find() -> io::Result<Everywhere> {
         let mut reachable = reachable_namespaces()?;
         reachable.found.sort_by_key(|namespace| !namespace.is_own);
-        let inodes: Vec<u64> = reachable.found.iter().flat_map(|one| one.inode).collect();
-        let names = names();
-        let pinned = pinned()
-            .into_iter()
-            .filter(|(_, (_, inode))| !inodes.contains(inode));
-        let pinned = pinned.map(|(path, identity)| Space {
-            inode: Some(identity.1),
-            name: names.get(&identity).cloned(),
-            way: Way::Mount(path),
-            settings: OnceLock::new(),
-        });
         let mut spaces: Vec<Space> = reachable.found.into_iter().map(Space::of).collect();
-        spaces.extend(pinned);
+        let mut inodes: HashSet<u64> = spaces.iter().flat_map(|space| space.inode).collect();
+        let mounted = mounted().into_iter();
+        let mounted = mounted.map(|(path, inode)| (Way::Mount(path), inode));
+        let opened = opened()?.into_iter();
+        let opened = opened.map(|(by, inode)| (Way::Descriptors(by), inode));
+        let (names, device) = (names(), own_identity().map(|(device, _)| device));
+        for (way, inode) in mounted.chain(opened) {
+            if inodes.insert(inode) {
+                spaces.push(Space {
+                    inode: Some(inode),
+                    name: device.and_then(|device| names.get(&(device, inode)).cloned()),
+                    way,
+                    settings: OnceLock::new(),
+                });
+            }
+        }
         let beyond = spaces.len().saturating_sub(MOST_SPACES);
         spaces.truncate(MOST_SPACES);
         Ok(Everywhere {
@@ -162,7 +170,7 @@ impl Space {
     pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
         match &self.way {
             Way::Process(namespace) => namespace.shows(tables),
-            Way::Mount(_) => false,
+            Way::Mount(_) | Way::Descriptors(_) => false,
         }
     }
 
@@ -170,7 +178,7 @@ impl Space {
     pub fn process(&self) -> Option<u32> {
         match &self.way {
             Way::Process(namespace) => Some(namespace.pid),
-            Way::Mount(_) => None,
+            Way::Mount(_) | Way::Descriptors(_) => None,
         }
     }
 
@@ -179,31 +187,31 @@ impl Space {
         let own = own_identity().map(|(_, inode)| inode);
         match (&self.way, &self.name) {
             (Way::Process(namespace), _) if namespace.is_own => None,
-            (Way::Mount(_), _) if own.is_some() && own == self.inode => None,
+            (Way::Mount(_) | Way::Descriptors(_), _) if own.is_some() && own == self.inode => None,
             // That is no name of `ip netns`, and one that is cannot be told from it.
             (_, Some(name)) if name != FIRST => Some(Entrance::Name(name.clone())),
-            (..) => Some(Entrance::Path(self.path())),
+            (..) => self.paths().into_iter().next().map(Entrance::Path),
         }
     }
 
-    /// A file that it has.
-    fn path(&self) -> PathBuf {
+    /// The files that it has, of which each leads to it.
+    fn paths(&self) -> Vec<PathBuf> {
+        let opened = |by: &Holder| format!("/proc/{}/fd/{}", by.pid, by.fd).into();
         match &self.way {
-            Way::Process(namespace) => format!("/proc/{}/ns/net", namespace.pid).into(),
-            Way::Mount(path) => path.clone(),
+            Way::Process(namespace) => vec![format!("/proc/{}/ns/net", namespace.pid).into()],
+            Way::Mount(path) => vec![path.clone()],
+            Way::Descriptors(by) => by.iter().map(opened).collect(),
         }
     }
 
     /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
     fn visit(&self) -> io::Result<Host> {
-        let path = self.path();
-        let entered = self.move_into(&path);
-        match (entered, &self.way) {
+        match (self.move_there(), &self.way) {
             (Ok(()), _) => {
                 self.settings.get_or_init(read_settings);
                 Ok(Host::Live)
             }
-            (Err((error, lacks)), Way::Process(namespace))
+            (Err((path, error, lacks)), Way::Process(namespace))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Ok(Host::Beside(Box::new(Beside::new(
@@ -214,21 +222,41 @@ impl Space {
                     lacks,
                 ))))
             }
-            (Err((error, _)), _) => Err(error),
+            (Err((_, error, _)), _) => Err(error),
         }
     }
 
-    fn move_into(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
+    /// Moves this thread into it by the first of its files that still is its own. An error has the
+    /// file and the rights that are missing.
+    fn move_there(&self) -> Result<(), (PathBuf, io::Error, EntryRights)> {
         // It takes no rights to stay where one is.
         if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
             return Ok(());
         }
-        let namespace = open(path).map_err(|error| (error, EntryRights::OpenAndEnter))?;
-        let refused = |error| (error, EntryRights::Enter);
-        // The number of the process may mean another by now.
-        if Some(namespace.metadata().map_err(refused)?.ino()) != self.inode {
+        for path in self.paths() {
+            match self.move_by(&path) {
+                Err((error, _)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err((error, lacks)) => return Err((path, error, lacks)),
+                Ok(()) => return Ok(()),
+            }
+        }
+        let gone = io::ErrorKind::NotFound.into();
+        Err((PathBuf::new(), gone, EntryRights::Enter))
+    }
+
+    fn move_by(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
+        let refused = |error: io::Error| (error, EntryRights::Enter);
+        let closed = |error: io::Error| (error, EntryRights::OpenAndEnter);
+        // The number of a process or descriptor may mean another by now, and that may be anything:
+        // to open it is left until it is known.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let place =
+            openat(CWD, path, flags, Mode::empty()).map_err(|error| closed(error.into()))?;
+        if Some(fstat(&place).map_err(|error| refused(error.into()))?.st_ino) != self.inode {
             return Err(refused(io::ErrorKind::NotFound.into()));
         }
+        let file = format!("/proc/thread-self/fd/{}", place.as_raw_fd());
+        let namespace = open(Path::new(&file)).map_err(closed)?;
         enter(&namespace).map_err(refused)
     }
 }
@@ -236,31 +264,4 @@ impl Space {
 fn read_settings() -> Vec<Option<Vec<u8>>> {
     let read = |name| Host::Live.read(&format!("proc/sys/net/{name}")).ok();
     SETTINGS.map(read).into()
-}
-
-/// The namespaces that a mount keeps, in the order of their paths: those of `ip netns`, and those
-/// of container engines.
-fn pinned() -> Vec<(PathBuf, (u64, u64))> {
-    let mountinfo = mounts::read().unwrap_or_default();
-    let is_network =
-        |mount: &mounts::Mount<'_>| mount.kind == b"nsfs" && mount.root.starts_with(b"net:[");
-    let found = mounts::mounts(&mountinfo).filter(is_network);
-    let mut found: Vec<(PathBuf, (u64, u64))> = found
-        .filter_map(|mount| {
-            let told = fs::metadata(&mount.point).ok()?;
-            Some((mount.point, (told.dev(), told.ino())))
-        })
-        .collect();
-    // The shortest path to each: /run/netns may be mounted more than once.
-    found.sort_by(|(one, _), (other, _)| {
-        let key = |path: &PathBuf| (path.as_os_str().len(), path.clone());
-        key(one).cmp(&key(other))
-    });
-    let mut seen = Vec::new();
-    found.retain(|(_, identity)| {
-        let is_new = !seen.contains(identity);
-        seen.push(*identity);
-        is_new
-    });
-    found
 }

@@ -17,6 +17,7 @@ mod files;
 mod holders;
 mod host;
 mod input;
+mod kept;
 mod lookup;
 mod mounts;
 mod multicast;
@@ -33,6 +34,7 @@ mod socket_flags;
 pub mod terminal;
 mod threads;
 mod visibility;
+mod walk;
 
 pub use addresses::host_addresses;
 pub use beside::Beside;
@@ -44,7 +46,7 @@ pub use errno::errno;
 pub use everywhere::{Everywhere, Space};
 pub use exchange::Exchange;
 pub use files::{LockedFile, replace_file};
-pub use holders::{HolderMethod, Scan, find_holders, scan_holders};
+pub use holders::{HolderMethod, find_holders};
 pub use host::{Host, LOCAL_ROUTES};
 pub use input::read_input;
 pub use lookup::{first_netns, user_id};
@@ -62,3 +64,4 @@ pub use threads::{
     blocked_threads, descriptor_info, descriptor_target, descriptors, process_exists, program,
 };
 pub use visibility::Visibility;
+pub use walk::{Scan, scan_holders};

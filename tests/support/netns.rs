@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::holder::Holder;
 use super::mounts::{mount, own_mounts};
-use super::namespace::loopback_up;
+use super::namespace::{in_namespace, is_forbidden, loopback_up, skip};
 
 /// Where `ip netns` keeps names.
 const NAMED: &str = "/run/netns";
@@ -87,4 +87,13 @@ pub fn name_netns(name: &str, file: &str) -> io::Result<()> {
     let path = format!("{NAMED}/{name}");
     File::create(&path)?;
     mount(file, &path, "", libc::MS_BIND)
+}
+
+/// Runs the test in a namespace where names may be given to others.
+pub fn with_names(body: impl FnOnce()) {
+    in_namespace(|| match empty_run() {
+        Ok(()) => body(),
+        Err(error) if is_forbidden(&error) => skip(&error),
+        Err(error) => panic!("{error}"),
+    });
 }

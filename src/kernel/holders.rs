@@ -1,13 +1,16 @@
-//! Which process holds which socket: by the walk over `/proc/PID/fd`, and when to leave it to BPF.
+//! Which process holds which socket or namespace: by the walk over `/proc/PID/fd`, and when to
+//! leave it to BPF.
 
 use std::io;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::bpf::{Unavailable, task_file};
 use super::host::Host;
-use super::walk::{Scan, Task, scan_below, scan_holders};
+use super::walk::{Scan, Sought, Task, scan_below, scan_holders};
+use crate::model::Holder;
 
 /// A walk that takes longer than this is given up for BPF, where that is permitted.
 ///
@@ -32,28 +35,44 @@ pub enum HolderMethod {
 /// Finds the holders of a host's sockets, by BPF or below `/proc`. The answers are the same but
 /// for processes that may not be read below `/proc`; these are named in both.
 pub fn find_holders(host: &Host, method: HolderMethod) -> io::Result<Scan> {
-    let root = host.path("proc");
+    match host {
+        Host::Recorded(_) => scan_holders(&host.path("proc"), true),
+        _ => find(Sought::Sockets, method),
+    }
+}
+
+/// Finds who has network namespaces open, or other namespaces: what BPF tells does not tell these
+/// apart. Processes that may not be read are not named.
+pub(super) fn find_namespaces() -> io::Result<Vec<(u64, Holder)>> {
+    Ok(find(Sought::Namespaces, HolderMethod::Auto)?.holders)
+}
+
+fn find(sought: Sought, method: HolderMethod) -> io::Result<Scan> {
+    let root = Path::new("/proc");
     let turn = Turn::default();
-    match (host, method) {
-        (Host::Recorded(_), _) => return scan_holders(&root, true),
-        (_, HolderMethod::Proc) => return scan_holders(&root, false),
-        (_, HolderMethod::Auto) => {
-            let mut scan = scan_below(&root, Task::FindUntil(&|| turn.has_passed()))?;
+    match method {
+        HolderMethod::Proc => return scan_below(root, sought, Task::Find),
+        HolderMethod::Auto => {
+            let mut scan = scan_below(root, sought, Task::FindUntil(&|| turn.has_passed()))?;
             if !turn.passed.into_inner() {
                 scan.without_bpf = turn.refusal.into_inner().flatten();
                 return Ok(scan);
             }
         }
-        (_, HolderMethod::Bpf) => {}
+        HolderMethod::Bpf => {}
     }
-    match task_file::scan() {
-        Ok(holders) => Ok(Scan {
+    match (task_file::scan(sought.magic()), sought) {
+        (Ok(holders), Sought::Sockets) => Ok(Scan {
             holders,
-            ..scan_below(&root, Task::Probe)?
+            ..scan_below(root, sought, Task::Probe)?
         }),
-        Err(refusal) => Ok(Scan {
+        (Ok(holders), Sought::Namespaces) => Ok(Scan {
+            holders,
+            ..Scan::default()
+        }),
+        (Err(refusal), _) => Ok(Scan {
             without_bpf: Some(refusal),
-            ..scan_holders(&root, false)?
+            ..scan_below(root, sought, Task::Find)?
         }),
     }
 }

@@ -1,11 +1,14 @@
 //! Network namespaces in which nobody need live: a mount keeps them, or an open descriptor.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
+use super::holders::find_namespaces;
 use super::mounts;
-use super::walk::{Task, inode_of, scan_below};
+use super::walk::inode_of;
 use crate::model::Holder;
 
 /// How many descriptors of a namespace are remembered: all but the first are for the case that it
@@ -38,10 +41,21 @@ fn mounts_of_namespaces(mountinfo: &[u8]) -> Vec<(PathBuf, u64)> {
     mounts::mounts(mountinfo).filter_map(of_network).collect()
 }
 
+/// The file of a descriptor.
+pub(super) fn descriptor_path(holder: Holder) -> PathBuf {
+    format!("/proc/{}/fd/{}", holder.pid, holder.fd).into()
+}
+
+fn is_network(inode: u64, holder: Holder) -> bool {
+    let target = fs::read_link(descriptor_path(holder)).unwrap_or_default();
+    inode_of(b"net", target.as_os_str().as_bytes()) == Some(inode)
+}
+
 /// The namespaces that processes have open, by inode, in the order of the first descriptors; of
 /// processes whose descriptors may be read.
 pub(super) fn opened() -> io::Result<Vec<(Vec<Holder>, u64)>> {
-    let mut found = scan_below(Path::new("/proc"), Task::Namespaces)?.holders;
+    let mut found = find_namespaces()?;
+    found.retain(|(inode, holder)| is_network(*inode, *holder));
     found.sort_unstable_by_key(|(_, holder)| *holder);
     let mut holders: BTreeMap<u64, Vec<Holder>> = BTreeMap::new();
     for (inode, holder) in found {

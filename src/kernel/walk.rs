@@ -51,44 +51,58 @@ impl Scan {
 /// `absent_is_unreadable` is for recordings: a process without `fd` there is one that could not
 /// be read when it was made, not one that ended.
 pub fn scan_holders(proc_root: &Path, absent_is_unreadable: bool) -> io::Result<Scan> {
-    scan_below(
-        proc_root,
-        if absent_is_unreadable {
-            Task::FindRecorded
-        } else {
-            Task::Find
-        },
-    )
+    let task = match absent_is_unreadable {
+        true => Task::FindRecorded,
+        false => Task::Find,
+    };
+    scan_below(proc_root, Sought::Sockets, task)
+}
+
+/// Which open files are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// Sockets.
+    Sockets,
+    /// Network namespaces.
+    Namespaces,
+}
+
+impl Sought {
+    /// What the links to them in `/proc/PID/fd` begin with.
+    const fn kind(self) -> &'static [u8] {
+        match self {
+            Sought::Sockets => b"socket",
+            Sought::Namespaces => b"net",
+        }
+    }
+
+    /// The magic number of the file system that they are in. Not every inode of type socket is in
+    /// that of sockets: the name of a Unix socket is one too, opened with O_PATH. In that of
+    /// namespaces there are those of every kind.
+    pub(super) const fn magic(self) -> i32 {
+        match self {
+            Sought::Sockets => 0x534F_434B,
+            Sought::Namespaces => 0x6E73_6673,
+        }
+    }
 }
 
 /// What a walk is for.
 #[derive(Clone, Copy)]
 pub(super) enum Task<'a> {
-    /// Finding all holders of sockets.
+    /// Finding all holders.
     Find,
     /// Finding all holders in a recording.
     FindRecorded,
     /// Finding holders until this says that it is given up.
     FindUntil(&'a (dyn Fn() -> bool + Sync)),
-    /// Finding who has network namespaces open.
-    Namespaces,
     /// Finding which processes may not be read. BPF sees them too, as a rule; but where something
     /// shields a process from root, it may shield it from BPF, and nobody would tell.
     Probe,
 }
 
-impl Task<'_> {
-    /// What the links of what is looked for begin with.
-    const fn kind(self) -> &'static [u8] {
-        match self {
-            Task::Namespaces => b"net",
-            _ => b"socket",
-        }
-    }
-}
-
-/// Walks the processes below `proc_root`, in parallel, for something.
-pub(super) fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
+/// Walks the processes below `proc_root`, in parallel.
+pub(super) fn scan_below(proc_root: &Path, sought: Sought, task: Task<'_>) -> io::Result<Scan> {
     let root = openat(
         CWD,
         proc_root,
@@ -100,6 +114,7 @@ pub(super) fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
         root: &root,
         pids: &pids,
         next: AtomicUsize::new(0),
+        sought,
         task,
     };
     let threads = thread::available_parallelism()
@@ -156,6 +171,7 @@ struct Walk<'a> {
     pids: &'a [u32],
     /// Index of the process that is next.
     next: AtomicUsize,
+    sought: Sought,
     task: Task<'a>,
 }
 
@@ -258,7 +274,7 @@ impl Walk<'_> {
             match readlinkat_raw(dir, name, &mut target) {
                 Ok(_) if matches!(self.task, Task::Probe) => break,
                 Ok((found, _)) => {
-                    if let Some(inode) = inode_of(self.task.kind(), found) {
+                    if let Some(inode) = inode_of(self.sought.kind(), found) {
                         holders.push((inode, Holder { pid, fd }));
                     }
                 }

@@ -10,9 +10,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use serde_json::Value;
 use support::holder::Holder;
 use support::mounts::mount;
-use support::netns::{in_new_netns, own_inode, with_names};
-use support::portstat::run;
+use support::netns::{Room, in_new_netns, name_netns, number_netns, own_inode, with_names};
+use support::portstat::{command, finish, run, run_without_rights};
+use support::rights::without_capability;
 
+/// The number of a capability, of linux/capability.h.
+const CAP_SYS_PTRACE: libc::c_int = 19;
 /// The port that somebody has in each namespace.
 const PORT: u16 = 8080;
 
@@ -78,7 +81,7 @@ fn one_that_is_open_and_has_a_name_or_a_process_is_no_second() {
         let (file, _listener, inode) = abandoned();
         let own = File::open("/proc/self/ns/net").unwrap();
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        support::netns::name_netns("kept", &path).unwrap();
+        name_netns("kept", &path).unwrap();
         let [socket] = &listed_in(inode)[..] else {
             panic!("by its name");
         };
@@ -106,5 +109,98 @@ fn those_that_container_engines_mount_are_found() {
             assert_eq!(named.text().lines().count(), 1, "{point}");
             kept.push(listener);
         }
+    });
+}
+
+/// Three namespaces, of which two have names.
+fn rooms() -> [Room; 3] {
+    let rooms = ["web", "api", "db"].map(|name| Room::listening(name, PORT));
+    name_netns("red", &rooms[0].path()).unwrap();
+    name_netns("blue", &rooms[1].path()).unwrap();
+    rooms
+}
+
+/// The gap of namespaces that could not be read at all, out of a document.
+fn unread(document: &Value) -> Option<&Value> {
+    let gaps = document["collection"]["gaps"].as_array().unwrap();
+    let is_unread = |gap: &&Value| {
+        gap["what"] == "namespaces"
+            && !["permission", "hidden"].contains(&gap["reason"].as_str().unwrap())
+    };
+    gaps.iter().find(is_unread)
+}
+
+#[test]
+fn without_rights_a_name_is_no_namespace_more_for_certain() {
+    with_names(|| {
+        let _rooms = rooms();
+        let listed = run_without_rights(&["-N", "all", "-tln", "--json"]).exited(0);
+        // Those of both names are listed by their processes, but nobody says so.
+        let warning = "portstat: up to 2 network namespaces cannot be read: ";
+        assert!(listed.stderr.contains(warning), "{}", listed.stderr);
+        let doubt = "; which of them are those of processes cannot be told\n";
+        assert!(listed.stderr.contains(doubt), "{}", listed.stderr);
+        let document = listed.json();
+        assert_eq!(unread(&document).unwrap()["count"], 2);
+    });
+}
+
+#[test]
+fn without_rights_a_name_is_known_by_the_number_of_its_namespace() {
+    with_names(|| {
+        let [red, blue, other] = rooms();
+        // As after the first look at a pair of veth, whoever took it.
+        for (name, number) in [("red", 7), ("blue", 8)] {
+            let file = File::open(format!("/run/netns/{name}")).unwrap();
+            number_netns(&file, number);
+        }
+        let args = ["-N", "all", "-tln", "--json", "sport", "=", ":8080"];
+        let listed = run_without_rights(&args).exited(0);
+        let document = listed.json();
+        assert_eq!(unread(&document), None, "{}", listed.stderr);
+        let sockets = document["sockets"].as_array().unwrap();
+        for (room, name) in [(&red, "red"), (&blue, "blue")] {
+            let found = sockets.iter().filter(|one| one["netns_name"] == name);
+            let inodes: Vec<&Value> = found.map(|one| &one["netns"]).collect();
+            assert_eq!(inodes, [&Value::from(room.inode)]);
+        }
+        let by_process = format!("pid:{}", other.process.pid());
+        assert!(
+            sockets
+                .iter()
+                .any(|one| one["netns_name"] == by_process[..])
+        );
+        let filtered = run_without_rights(&["-N", "all", "-qtl", "netns = red"]);
+        assert_eq!(filtered.code, 0, "{}", filtered.stderr);
+    });
+}
+
+#[test]
+fn who_may_enter_but_not_ask_processes_sees_each_once() {
+    with_names(|| {
+        let [red, blue, _other] = rooms();
+        let args = ["-N", "all", "-tln", "--json", "sport", "=", ":8080"];
+        let mut command = command(&args);
+        without_capability(&mut command, CAP_SYS_PTRACE);
+        let listed = finish(&mut command).exited(0);
+        let document = listed.json();
+        let sockets = document["sockets"].as_array().unwrap();
+        for (room, name) in [(&red, "red"), (&blue, "blue")] {
+            let of_name: Vec<&Value> = sockets
+                .iter()
+                .filter(|one| one["netns_name"] == name)
+                .collect();
+            let [socket] = of_name[..] else {
+                panic!("{of_name:?}");
+            };
+            assert_eq!(socket["netns"], room.inode);
+            let by_process = format!("pid:{}", room.process.pid());
+            assert!(
+                sockets
+                    .iter()
+                    .all(|one| one["netns_name"] != by_process[..])
+            );
+        }
+        assert_eq!(unread(&document), None, "{}", listed.stderr);
     });
 }

@@ -69,7 +69,7 @@ impl Warned {
             Gap::Owners { cause, .. } => cause.name().to_owned(),
             // The reason names the first of them, which is another when that has ended.
             Gap::Namespaces {
-                why: UnseenNamespaces::Unread(_),
+                why: UnseenNamespaces::Unread { .. },
                 ..
             } => "unread".to_owned(),
             Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),

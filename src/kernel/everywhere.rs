@@ -2,6 +2,7 @@
 //! those that a mount or an open descriptor keeps. One that only a socket keeps is not found.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use super::beside::Beside;
 use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
-use super::kept::{mounted, opened};
+use super::kept::{descriptor_path, mounted, opened};
 use super::netns::{FIRST, NamespaceTables, NetworkNamespace, names, reachable_namespaces};
 use crate::model::{Entrance, EntryRights, Holder};
 
@@ -53,8 +54,8 @@ pub struct Space {
 
 #[derive(Debug)]
 enum Way {
-    /// By a process.
-    Process(NetworkNamespace),
+    /// By a process; and by a mount that is known to keep the same.
+    Process(NetworkNamespace, Option<PathBuf>),
     /// By a mount.
     Mount(PathBuf),
     /// By a process that has it open: one of these.
@@ -138,6 +139,61 @@ impl Everywhere {
         })
     }
 
+    /// The places of those that may be one: of processes that do not tell which theirs is, and of
+    /// those in which no process is known. `None` where there are not both.
+    pub fn doubtful(&self) -> Option<(Vec<u16>, Vec<u16>)> {
+        let places = |is: &dyn Fn(&Space) -> bool| -> Vec<u16> {
+            let spaces = (0..=u16::MAX).zip(&self.spaces);
+            let found = spaces.filter(|(_, space)| is(space));
+            found.map(|(place, _)| place).collect()
+        };
+        let processes = places(&|space| space.inode.is_none());
+        let kept = places(&|space| space.process().is_none());
+        (!processes.is_empty() && !kept.is_empty()).then_some((processes, kept))
+    }
+
+    /// Which of processes a namespace turns out to be for whoever enters it.
+    pub fn seen_from_inside(&self, place: u16) -> Option<u16> {
+        let is_here = |space: &Space| match &space.way {
+            Way::Process(namespace, _) => namespace.is_here(),
+            Way::Mount(_) | Way::Descriptors(_) => false,
+        };
+        let found = self.at(place, |_| self.spaces.iter().position(is_here))?;
+        u16::try_from(found?).ok()
+    }
+
+    /// Takes pairs for one each: that of a process, and one that something else keeps.
+    pub fn unite(&mut self, pairs: &[(u16, u16)]) {
+        for &(process, kept) in pairs {
+            let Some(other) = self.spaces.get(usize::from(kept)) else {
+                continue;
+            };
+            let (inode, name) = (other.inode, other.name.clone());
+            let path = other.paths().into_iter().next();
+            if let Some(space) = self.spaces.get_mut(usize::from(process))
+                && let Way::Process(_, mount) = &mut space.way
+            {
+                *mount = path;
+                space.inode = inode;
+                space.name = space.name.take().or(name);
+            }
+        }
+        let mut place = 0;
+        self.spaces.retain(|_| {
+            place += 1;
+            !pairs
+                .iter()
+                .any(|(_, kept)| usize::from(*kept) + 1 == place)
+        });
+    }
+
+    /// Whether of these, by their places, some may be one, which nobody tells.
+    pub fn may_be_one(&self, places: &[usize]) -> bool {
+        let spaces = || places.iter().filter_map(|place| self.spaces.get(*place));
+        spaces().any(|space| space.inode.is_none())
+            && spaces().any(|space| space.process().is_none())
+    }
+
     /// Reads a setting of the network as it is in a namespace.
     pub(super) fn read_setting(&self, netns: u16, name: &str) -> io::Result<Vec<u8>> {
         let setting = name.strip_prefix("proc/sys/net/");
@@ -161,7 +217,7 @@ impl Space {
         Space {
             inode: namespace.inode,
             name: namespace.name.clone(),
-            way: Way::Process(namespace),
+            way: Way::Process(namespace, None),
             settings: OnceLock::new(),
         }
     }
@@ -169,7 +225,7 @@ impl Space {
     /// Whether these are its tables.
     pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
         match &self.way {
-            Way::Process(namespace) => namespace.shows(tables),
+            Way::Process(namespace, _) => namespace.shows(tables),
             Way::Mount(_) | Way::Descriptors(_) => false,
         }
     }
@@ -177,7 +233,7 @@ impl Space {
     /// A process that lives in it.
     pub fn process(&self) -> Option<u32> {
         match &self.way {
-            Way::Process(namespace) => Some(namespace.pid),
+            Way::Process(namespace, _) => Some(namespace.pid),
             Way::Mount(_) | Way::Descriptors(_) => None,
         }
     }
@@ -186,7 +242,7 @@ impl Space {
     pub fn entrance(&self) -> Option<Entrance> {
         let own = own_identity().map(|(_, inode)| inode);
         match (&self.way, &self.name) {
-            (Way::Process(namespace), _) if namespace.is_own => None,
+            (Way::Process(namespace, _), _) if namespace.is_own => None,
             (Way::Mount(_) | Way::Descriptors(_), _) if own.is_some() && own == self.inode => None,
             // That is no name of `ip netns`, and one that is cannot be told from it.
             (_, Some(name)) if name != FIRST => Some(Entrance::Name(name.clone())),
@@ -196,11 +252,13 @@ impl Space {
 
     /// The files that it has, of which each leads to it.
     fn paths(&self) -> Vec<PathBuf> {
-        let opened = |by: &Holder| format!("/proc/{}/fd/{}", by.pid, by.fd).into();
         match &self.way {
-            Way::Process(namespace) => vec![format!("/proc/{}/ns/net", namespace.pid).into()],
+            Way::Process(namespace, mount) => {
+                let by_process = format!("/proc/{}/ns/net", namespace.pid).into();
+                [by_process].into_iter().chain(mount.clone()).collect()
+            }
             Way::Mount(path) => vec![path.clone()],
-            Way::Descriptors(by) => by.iter().map(opened).collect(),
+            Way::Descriptors(by) => by.iter().copied().map(descriptor_path).collect(),
         }
     }
 
@@ -211,7 +269,7 @@ impl Space {
                 self.settings.get_or_init(read_settings);
                 Ok(Host::Live)
             }
-            (Err((path, error, lacks)), Way::Process(namespace))
+            (Err((path, error, lacks)), Way::Process(namespace, _))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Ok(Host::Beside(Box::new(Beside::new(
@@ -233,31 +291,50 @@ impl Space {
         if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
             return Ok(());
         }
+        let gone = io::ErrorKind::NotFound.into();
+        let mut outcome = Err((PathBuf::new(), gone, EntryRights::Enter));
         for path in self.paths() {
             match self.move_by(&path) {
                 Err((error, _)) if error.kind() == io::ErrorKind::NotFound => {}
-                Err((error, lacks)) => return Err((path, error, lacks)),
+                Err((error, lacks)) => outcome = Err((path, error, lacks)),
                 Ok(()) => return Ok(()),
             }
         }
-        let gone = io::ErrorKind::NotFound.into();
-        Err((PathBuf::new(), gone, EntryRights::Enter))
+        outcome
     }
 
     fn move_by(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
         let refused = |error: io::Error| (error, EntryRights::Enter);
         let closed = |error: io::Error| (error, EntryRights::OpenAndEnter);
+        let namespace = self.open(path).map_err(closed)?;
+        enter(&namespace).map_err(refused)
+    }
+
+    /// A file that it has.
+    pub fn file(&self) -> io::Result<File> {
+        let mut outcome = Err(io::ErrorKind::NotFound.into());
+        for path in self.paths() {
+            outcome = self.open(&path);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Opens one of its files.
+    fn open(&self, path: &Path) -> io::Result<File> {
         // The number of a process or descriptor may mean another by now, and that may be anything:
         // to open it is left until it is known.
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let place =
-            openat(CWD, path, flags, Mode::empty()).map_err(|error| closed(error.into()))?;
-        if Some(fstat(&place).map_err(|error| refused(error.into()))?.st_ino) != self.inode {
-            return Err(refused(io::ErrorKind::NotFound.into()));
+        let place = openat(CWD, path, flags, Mode::empty())?;
+        if Some(fstat(&place)?.st_ino) != self.inode {
+            return Err(io::ErrorKind::NotFound.into());
         }
-        let file = format!("/proc/thread-self/fd/{}", place.as_raw_fd());
-        let namespace = open(Path::new(&file)).map_err(closed)?;
-        enter(&namespace).map_err(refused)
+        open(Path::new(&format!(
+            "/proc/thread-self/fd/{}",
+            place.as_raw_fd()
+        )))
     }
 }
 

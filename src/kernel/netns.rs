@@ -112,6 +112,11 @@ impl NetworkNamespace {
         })
     }
 
+    /// Whether this thread is in it.
+    pub(super) fn is_here(&self) -> bool {
+        shown_by("thread-self").is_ok_and(|shown| shown == self.shown)
+    }
+
     /// Whether these are its tables.
     pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
         identity(&tables.process, SHOWN).is_ok_and(|shown| shown == self.shown)

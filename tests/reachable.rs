@@ -4,15 +4,20 @@
 mod support;
 
 use std::fs::{self, File};
+use std::io::BufRead;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::{io, thread};
 
 use serde_json::Value;
 use support::holder::Holder;
-use support::mounts::mount;
+use support::mounts::{mount, unmount};
 use support::netns::{Room, in_new_netns, name_netns, number_netns, own_inode, with_names};
 use support::portstat::{command, finish, run, run_without_rights};
 use support::rights::without_capability;
+use support::waiting::PATIENCE;
 
 /// The number of a capability, of linux/capability.h.
 const CAP_SYS_PTRACE: libc::c_int = 19;
@@ -203,4 +208,90 @@ fn who_may_enter_but_not_ask_processes_sees_each_once() {
         }
         assert_eq!(unread(&document), None, "{}", listed.stderr);
     });
+}
+
+/// A listing that is repeated, and what it says so far.
+struct Rounds {
+    child: Child,
+    lines: Receiver<Value>,
+}
+
+impl Rounds {
+    fn of(args: &[&str]) -> Rounds {
+        let mut command: Command = command(args);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let stdout = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            for line in io::BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Rounds { child, lines }
+    }
+
+    /// Waits for a row of a namespace.
+    #[track_caller]
+    fn wait_for(&self, inode: u64) {
+        while self.lines.recv_timeout(PATIENCE).unwrap()["netns"] != inode {}
+    }
+}
+
+impl Drop for Rounds {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_name_stands_in_each_round_for_what_it_means_then() {
+    with_names(|| {
+        let [red, _, other] = rooms();
+        let args = [
+            "-N",
+            "all",
+            "-tlc",
+            "0.05",
+            "--format",
+            "jsonl",
+            "netns = red",
+        ];
+        let rounds = Rounds::of(&args);
+        rounds.wait_for(red.inode);
+        unmount("/run/netns/red");
+        fs::remove_file("/run/netns/red").unwrap();
+        name_netns("red", &other.path()).unwrap();
+        rounds.wait_for(other.inode);
+        let after = rounds.lines.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(after["netns"], other.inode);
+        // One that is new has ports and interfaces of its own.
+        drop(rounds);
+        let rounds = Rounds::of(&["-N", "all", "-tlc", "0.05", "--format", "jsonl", "dev = lo"]);
+        let late = late_room();
+        rounds.wait_for(late.inode);
+    });
+}
+
+/// A namespace in which a listener is bound to the loopback device.
+fn late_room() -> Room {
+    in_new_netns(|| {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap();
+        nix::sys::socket::setsockopt(
+            &listener,
+            nix::sys::socket::sockopt::BindToDevice,
+            &std::ffi::OsString::from("lo"),
+        )
+        .unwrap();
+        Room {
+            process: Holder::named(b"late", &[listener.as_fd()]),
+            inode: own_inode(),
+        }
+    })
 }

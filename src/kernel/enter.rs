@@ -41,6 +41,16 @@ pub enum NetnsError {
     },
 }
 
+impl NetnsError {
+    /// Whether there is no such namespace, or none any more.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            NetnsError::Unknown(_) | NetnsError::Other(_) => true,
+            NetnsError::Refused { error, .. } => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
 fn words(error: &io::Error, lacks: EntryRights) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!("permission denied (needs {})", lacks.name()),

@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::{Context, Remarks};
 use super::held::Held;
 use super::outcome::{Error, Finish};
+use super::ports::PortCounts;
 use super::request::{Asked, request};
 use super::sieve::Sieve;
 use super::stream::{Stream, Writer};
+use super::wants::Wants;
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
@@ -130,7 +132,7 @@ fn print_streamed(
         &sieve,
         annotator,
         Writer::new(context, plan, request),
-        context.port_counts().ok(),
+        PortCounts::of(context).ok(),
         io::stdout().lock(),
     );
     let report = collect(&context.host, request, &mut stream)?;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::Context;
 use super::hold::{tables_read, whole_verdict};
 use super::outcome::{Error, Finish};
 use super::ports::PortCounts;
 use super::request::{Asked, lists_ports, request};
 use super::sieve::Sieve;
+use super::wants::Wants;
 use crate::analyze::{EphemeralSettings, Summary};
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect, namespaces};

@@ -13,10 +13,11 @@ use std::thread;
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 
 use super::beside::Beside;
-use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
 use super::kept::{descriptor_path, mounted, opened};
+use super::namespace::{enter, open, own_identity};
 use super::netns::{FIRST, NamespaceTables, NetworkNamespace, names, reachable_namespaces};
+use super::netns_error::refusal;
 use crate::model::{Entrance, EntryRights, Holder};
 
 /// More threads only wait for each other in the kernel.

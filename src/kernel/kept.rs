@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::holders::find_namespaces;
 use super::mounts;
+use super::open_files::find_namespaces;
 use super::walk::inode_of;
 use crate::model::Holder;
 

@@ -10,8 +10,7 @@ use std::thread;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use super::enter::{enter, own_identity};
-use super::host::Host;
+use super::namespace::{enter, own_identity};
 
 /// Where `ip netns` keeps the named ones.
 pub(super) const NAMED: &str = "/run/netns";
@@ -206,26 +205,19 @@ pub(super) fn names() -> HashMap<Identity, String> {
     named.filter_map(name).collect()
 }
 
-impl Host {
-    /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
-    /// calls it; `None` when it has none or that cannot be told.
-    pub fn netns_name(&self) -> Option<String> {
-        match self {
-            Host::Live | Host::Everywhere(_) => {}
-            Host::Beside(beside) => return beside.name().map(str::to_owned),
-            Host::Recorded(_) => return None,
-        }
-        if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
-            && own == first
-        {
-            return Some(FIRST.to_owned());
-        }
-        names().remove(&own_identity()?)
+/// Name of the namespace of this thread.
+pub(super) fn own_name() -> Option<String> {
+    if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
+        && own == first
+    {
+        return Some(FIRST.to_owned());
     }
+    names().remove(&own_identity()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::host::Host;
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use super::instruction::{
 };
 use super::iterator::KernelIterator;
 use super::types::{in_types, offset};
-use crate::kernel::host::{INITIAL_PID_NAMESPACE, namespace_inode};
+use crate::kernel::namespace::{INITIAL_PID_NAMESPACE, namespace_inode};
 use crate::model::Holder;
 
 /// The function whose arguments the program gets; the program is an implementation of it.

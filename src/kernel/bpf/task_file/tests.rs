@@ -4,7 +4,7 @@ use super::super::instruction::jumps;
 use super::super::iterator::NOTHING_TO_WRITE;
 use super::super::tests::check_refusal;
 use super::*;
-use crate::kernel::visibility::effective_capabilities;
+use crate::kernel::privilege::effective_capabilities;
 use crate::kernel::walk::{Sought, Task, scan_below};
 use crate::kernel::{HolderMethod, Host, find_holders, scan_holders};
 use nix::sys::resource::{Resource, getrlimit};

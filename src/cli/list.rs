@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::filter::filter_text;
+use super::filter_text::filter_text;
 use super::global::Seconds;
-use super::output::{Format, Output, UsageError};
-use super::query::{QueryArg, with_queries};
+use super::output::{Format, Output};
+use super::query::{FamilyArg, QueryArg};
+use super::usage::UsageError;
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, UnknownColumn};
 
@@ -136,44 +137,6 @@ pub struct ListArgs {
     /// Which sockets, in the language of ss
     #[arg(value_name = "FILTER")]
     pub filter: Vec<OsString>,
-}
-
-/// `-f`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FamilyArg {
-    /// IPv4
-    Inet,
-    /// IPv6
-    Inet6,
-    /// Packet sockets
-    Link,
-    /// Unix sockets
-    Unix,
-    /// Netlink sockets
-    Netlink,
-}
-
-impl FromStr for FamilyArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<FamilyArg, String> {
-        Ok(match text {
-            "inet" => FamilyArg::Inet,
-            "inet6" => FamilyArg::Inet6,
-            "link" => FamilyArg::Link,
-            "unix" => FamilyArg::Unix,
-            "netlink" => FamilyArg::Netlink,
-            known => {
-                let reason = match known {
-                    "vsock" | "tipc" | "xdp" => "such sockets are not listed",
-                    _ => "no family",
-                };
-                return Err(format!(
-                    "{reason}; expected inet, inet6, link, unix or netlink"
-                ));
-            }
-        })
-    }
 }
 
 /// What to sort by.
@@ -313,6 +276,27 @@ fn interval(
         )));
     }
     Ok((Some(seconds.duration()), filter))
+}
+
+/// The words of `-A` as the flags that mean the same, in their order.
+fn with_queries(mut args: ListArgs) -> Result<ListArgs, UsageError> {
+    for QueryArg { protocols, listed } in args.query.clone() {
+        for protocol in protocols {
+            match protocol {
+                Protocol::Tcp => args.tcp = listed,
+                Protocol::Udp => args.udp = listed,
+                Protocol::Raw => args.raw = listed,
+                Protocol::Unix => args.unix = listed,
+                Protocol::Packet => args.packet = listed,
+                Protocol::Netlink => args.netlink = listed,
+            }
+        }
+    }
+    let any = args.tcp || args.udp || args.raw || args.unix || args.packet || args.netlink;
+    match args.query.is_empty() || any {
+        true => Ok(args),
+        false => Err(UsageError::NoTable),
+    }
 }
 
 /// The flags of `-f` as those that mean the same.

@@ -1,17 +1,17 @@
-//! `-A`: the tables to list, by the names that ss has for them.
+//! `-A` and `-f`: tables and families to list, by the names that ss has for them.
 
 use std::str::FromStr;
 
-use super::list::ListArgs;
-use super::output::UsageError;
 use super::refused;
 use crate::model::Protocol;
 
 /// A word of `-A`: tables that are listed, or with `!` are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryArg {
-    protocols: &'static [Protocol],
-    listed: bool,
+    /// Which.
+    pub(super) protocols: &'static [Protocol],
+    /// Whether they are listed.
+    pub(super) listed: bool,
 }
 
 impl FromStr for QueryArg {
@@ -42,23 +42,40 @@ impl FromStr for QueryArg {
     }
 }
 
-/// The words of `-A` as the flags that mean the same, in their order.
-pub(super) fn with_queries(mut args: ListArgs) -> Result<ListArgs, UsageError> {
-    for QueryArg { protocols, listed } in args.query.clone() {
-        for protocol in protocols {
-            match protocol {
-                Protocol::Tcp => args.tcp = listed,
-                Protocol::Udp => args.udp = listed,
-                Protocol::Raw => args.raw = listed,
-                Protocol::Unix => args.unix = listed,
-                Protocol::Packet => args.packet = listed,
-                Protocol::Netlink => args.netlink = listed,
+/// `-f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyArg {
+    /// IPv4
+    Inet,
+    /// IPv6
+    Inet6,
+    /// Packet sockets
+    Link,
+    /// Unix sockets
+    Unix,
+    /// Netlink sockets
+    Netlink,
+}
+
+impl FromStr for FamilyArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FamilyArg, String> {
+        Ok(match text {
+            "inet" => FamilyArg::Inet,
+            "inet6" => FamilyArg::Inet6,
+            "link" => FamilyArg::Link,
+            "unix" => FamilyArg::Unix,
+            "netlink" => FamilyArg::Netlink,
+            known => {
+                let reason = match known {
+                    "vsock" | "tipc" | "xdp" => "such sockets are not listed",
+                    _ => "no family",
+                };
+                return Err(format!(
+                    "{reason}; expected inet, inet6, link, unix or netlink"
+                ));
             }
-        }
-    }
-    let any = args.tcp || args.udp || args.raw || args.unix || args.packet || args.netlink;
-    match args.query.is_empty() || any {
-        true => Ok(args),
-        false => Err(UsageError::NoTable),
+        })
     }
 }

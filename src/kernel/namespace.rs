@@ -14,7 +14,7 @@ pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Inode of this thread's namespace of a kind: the number in `net:[4026531840]`.
 pub(super) fn namespace_inode(kind: &str) -> Option<u64> {
-    let target = std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).ok()?;
+    let target = fs::read_link(format!("/proc/thread-self/ns/{kind}")).ok()?;
     let text = target.to_str()?;
     text.strip_prefix(kind)?
         .strip_prefix(":[")?

@@ -23,6 +23,8 @@ use support::waiting::PATIENCE;
 const CAP_SYS_PTRACE: libc::c_int = 19;
 /// The port that somebody has in each namespace.
 const PORT: u16 = 8080;
+/// One that nobody has in the namespaces of other tests, which are seen without rights too.
+const THREADS_PORT: u16 = 18_393;
 
 /// A namespace in which no process lives: its file, a listener in it, and its inode.
 fn abandoned() -> (File, TcpListener, u64) {
@@ -77,6 +79,30 @@ fn one_that_only_a_descriptor_keeps_is_found_once() {
         assert!(judged.iter().any(|one| one["id"] == inode), "{pools}");
         drop(holders);
         assert_eq!(listed_in(inode), [] as [Value; 0]);
+    });
+}
+
+#[test]
+fn one_in_which_only_a_thread_lives_is_found() {
+    with_names(|| {
+        let (told, inode) = channel();
+        let (end, ended) = channel::<()>();
+        let apart = thread::spawn(move || {
+            in_new_netns(move || {
+                let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, THREADS_PORT)).unwrap();
+                told.send(own_inode()).unwrap();
+                // Until nobody is left to tell.
+                assert!(ended.recv().is_err());
+            });
+        });
+        let inode = inode.recv().unwrap().to_string();
+        let filter = format!("sport = :{THREADS_PORT}");
+        let args = ["-N", "all", "-tlnH", "--columns", "netns", &filter];
+        assert_eq!(run(&args).exited(0).text().trim(), inode);
+        let listed = run_without_rights(&args).exited(0);
+        assert_eq!(listed.text().lines().count(), 1, "{}", listed.text());
+        drop(end);
+        apart.join().unwrap();
     });
 }
 

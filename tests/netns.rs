@@ -14,22 +14,13 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::BindToDevice;
 use serde_json::Value;
 use support::dial::{Server, Source, set_port_range};
-use support::holder::{Holder, without_rights};
-use support::namespace::{in_namespace, is_forbidden, skip};
-use support::netns::{Room, empty_run, in_new_netns, name_netns, own_inode};
-use support::portstat::{Ran, command, csv_records, finish, run};
+use support::holder::Holder;
+use support::namespace::in_namespace;
+use support::netns::{Room, in_new_netns, name_netns, own_inode, with_names};
+use support::portstat::{command, csv_records, finish, run, run_without_rights};
 
 /// The port that somebody has in each namespace.
 const PORT: u16 = 8080;
-
-/// Runs the test in a namespace where names may be given to others.
-fn with_names(body: impl FnOnce()) {
-    in_namespace(|| match empty_run() {
-        Ok(()) => body(),
-        Err(error) if is_forbidden(&error) => skip(&error),
-        Err(error) => panic!("{error}"),
-    });
-}
 
 /// Three namespaces, of which two have names.
 fn rooms() -> [Room; 3] {
@@ -41,14 +32,6 @@ fn rooms() -> [Room; 3] {
 
 fn is_of(room: &Room, socket: &Value) -> bool {
     socket["netns"] == room.inode
-}
-
-/// portstat without rights over any of the namespaces.
-#[track_caller]
-fn run_without_rights(args: &[&str]) -> Ran {
-    let mut command = command(args);
-    without_rights(&mut command);
-    finish(&mut command)
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::global::{FormatArg, GlobalArgs, Netns, Seconds};
-use super::output::{Output, UsageError};
+use super::output::Output;
+use super::usage::UsageError;
 use crate::analyze::{Ask, Thresholds};
 
 const EXAMPLES: &str = "\

@@ -1,8 +1,10 @@
 //! What `-E` comes to: a stream without an end, of what the kernel announces.
 
 use super::global::{FormatArg, GlobalArgs};
-use super::list::{FamilyArg, ListArgs, ListPlan};
-use super::output::{Format, Output, UsageError};
+use super::list::{ListArgs, ListPlan};
+use super::output::{Format, Output};
+use super::query::FamilyArg;
+use super::usage::UsageError;
 use crate::render::{Column, Csv};
 
 impl ListPlan {

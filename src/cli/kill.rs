@@ -1,9 +1,10 @@
 //! What `-K` takes beside what the listing takes.
 
 use super::list::{ListArgs, ListPlan};
-use super::output::{Output, UsageError};
+use super::output::Output;
+use super::usage::{KillError, UsageError};
 use crate::filter::Query;
-use crate::model::{Family, Protocol};
+use crate::model::Family;
 
 /// Which sockets are to be destroyed, and who says so.
 #[derive(Clone, Debug)]
@@ -23,26 +24,6 @@ pub enum Consent {
     Asked,
     /// Nobody: they are listed and no more.
     Missing,
-}
-
-/// Why sockets cannot be destroyed so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KillError {
-    /// It would be every socket.
-    #[error(
-        "-K needs a filter, such as sport = :8080, dst 10.0.0.5 or pid = 812; \
-         flags alone are none (of every socket: state all)"
-    )]
-    NoFilter,
-    /// The kernel has no way to.
-    #[error("-K: the kernel destroys TCP, UDP and raw IP sockets, but no {0} sockets")]
-    Protocol(Protocol),
-    /// Nothing of it is there any more.
-    #[error("-K does not go with --from: the sockets of a recording are not there")]
-    Recording,
-    /// There would be nothing to say yes to.
-    #[error("-K with -q prints no list that could be agreed to; add --yes")]
-    Quiet,
 }
 
 impl KillPlan {
@@ -91,6 +72,7 @@ mod tests {
     use super::super::plan::{Job, Plan};
     use super::*;
     use crate::filter::{self, Known};
+    use crate::model::Protocol;
     use std::ffi::OsString;
 
     fn plan(args: &str, can_ask: bool) -> Result<KillPlan, UsageError> {

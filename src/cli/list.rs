@@ -1,14 +1,16 @@
 //! What the listing takes, and what it comes to.
 
 use std::ffi::OsString;
+use std::mem;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::filter::filter_text;
+use super::filter_text::filter_text;
 use super::global::Seconds;
-use super::output::{Format, Output, UsageError};
-use super::query::{QueryArg, named};
+use super::output::{Format, Output};
+use super::query::{FamilyArg, QueryArg, named};
+use super::usage::UsageError;
 use crate::filter::Expression;
 use crate::model::{DetailSet, Family, Protocol, State, StateSet, Table};
 use crate::render::{Column, UnknownColumn};
@@ -139,47 +141,6 @@ pub struct ListArgs {
     pub filter: Vec<OsString>,
 }
 
-/// The names of `-f`.
-pub const FAMILIES: [&str; 5] = ["inet", "inet6", "link", "unix", "netlink"];
-
-/// `-f`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FamilyArg {
-    /// IPv4
-    Inet,
-    /// IPv6
-    Inet6,
-    /// Packet sockets
-    Link,
-    /// Unix sockets
-    Unix,
-    /// Netlink sockets
-    Netlink,
-}
-
-impl FromStr for FamilyArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<FamilyArg, String> {
-        Ok(match text {
-            "inet" => FamilyArg::Inet,
-            "inet6" => FamilyArg::Inet6,
-            "link" => FamilyArg::Link,
-            "unix" => FamilyArg::Unix,
-            "netlink" => FamilyArg::Netlink,
-            known => {
-                let reason = match known {
-                    "vsock" | "tipc" | "xdp" => "such sockets are not listed",
-                    _ => "no family",
-                };
-                return Err(format!(
-                    "{reason}; expected inet, inet6, link, unix or netlink"
-                ));
-            }
-        })
-    }
-}
-
 /// What to sort by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SortBy {
@@ -268,10 +229,15 @@ impl ListPlan {
         if args.filter_file.len() > 1 {
             return Err(UsageError::Conflict("-F", "another -F"));
         }
-        let named = named(with_families(args))?;
-        let args = named.args;
+        let mut args = with_families(args);
+        let words = mem::take(&mut args.query);
+        let given = flags(&mut args).into_iter().filter(|(_, flag)| **flag);
+        let named = named(given.map(|(protocol, _)| protocol), &words)?;
+        for (protocol, flag) in flags(&mut args) {
+            *flag = named.protocols.contains(&protocol);
+        }
         let tables = tables(&args);
-        let states = states(&args);
+        let states = states(&args, !words.is_empty());
         let names_tables = names_tables(&args);
         let (interval, filter) = interval(args.continuous, args.filter)?;
         Ok(ListPlan {
@@ -327,6 +293,18 @@ fn interval(
     Ok((Some(seconds.duration()), filter))
 }
 
+/// The flag of each protocol.
+fn flags(args: &mut ListArgs) -> [(Protocol, &mut bool); 6] {
+    [
+        (Protocol::Tcp, &mut args.tcp),
+        (Protocol::Udp, &mut args.udp),
+        (Protocol::Raw, &mut args.raw),
+        (Protocol::Unix, &mut args.unix),
+        (Protocol::Packet, &mut args.packet),
+        (Protocol::Netlink, &mut args.netlink),
+    ]
+}
+
 /// The flags of `-f` as those that mean the same.
 fn with_families(mut args: ListArgs) -> ListArgs {
     for family in &args.family {
@@ -373,7 +351,8 @@ fn tables(args: &ListArgs) -> Vec<Table> {
     protocols.flat_map(Protocol::tables).filter(meant).collect()
 }
 
-fn states(args: &ListArgs) -> StateSet {
+/// The states that are meant; `queried` is whether `-A` says of what.
+fn states(args: &ListArgs, queried: bool) -> StateSet {
     let mut states = StateSet::EMPTY;
     if args.listening {
         states = states.union(StateSet::LISTENING);
@@ -385,7 +364,7 @@ fn states(args: &ListArgs) -> StateSet {
         states = StateSet::ALL;
     }
     if states.is_empty() {
-        if !args.query.is_empty() {
+        if queried {
             // As in ss, but for tables that would be empty then.
             let connected = args.tcp || args.udp || args.raw || args.unix;
             return match connected {

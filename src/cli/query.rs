@@ -1,11 +1,10 @@
-//! `-A`: the tables to list, by the names that ss has for them.
+//! `-A` and `-f`: tables and families to list, by the names that ss has for them.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use super::list::ListArgs;
-use super::output::UsageError;
 use super::refused;
+use super::usage::UsageError;
 use crate::filter::{Expression, Test};
 use crate::model::{Protocol, SocketKind};
 
@@ -86,51 +85,40 @@ fn kinds(protocol: Protocol) -> Vec<Listed> {
 
 /// What flags and `-A` name together.
 pub(super) struct Named {
-    /// The arguments, with the flags of all protocols that are listed.
-    pub args: ListArgs,
+    /// The protocols that are listed.
+    pub(super) protocols: Vec<Protocol>,
     /// What leaves out the kinds of sockets that are not listed; `None` where all are.
-    pub kinds: Option<Expression>,
+    pub(super) kinds: Option<Expression>,
     /// How many tables ss would call that.
-    pub tables: usize,
+    pub(super) tables: usize,
 }
 
-/// Takes the words of `-A` together with the flags that name protocols.
-pub(super) fn named(mut args: ListArgs) -> Result<Named, UsageError> {
-    let given = flags(&mut args).into_iter().filter(|(_, flag)| **flag);
-    let mut listed: BTreeSet<Listed> = given.flat_map(|(protocol, _)| kinds(protocol)).collect();
-    for word in &args.query {
+/// Takes the words of `-A` together with the protocols that flags name.
+pub(super) fn named(
+    flags: impl Iterator<Item = Protocol>,
+    words: &[QueryArg],
+) -> Result<Named, UsageError> {
+    let mut listed: BTreeSet<Listed> = flags.flat_map(kinds).collect();
+    for word in words {
         match word.listed {
             true => listed.extend(&word.sockets),
             false => listed.retain(|socket| !word.sockets.contains(socket)),
         }
     }
-    if listed.is_empty() && !args.query.is_empty() {
+    if listed.is_empty() && !words.is_empty() {
         return Err(UsageError::NoTable);
     }
-    for (protocol, flag) in flags(&mut args) {
-        *flag = listed.iter().any(|socket| socket.0 == protocol);
-    }
-    let conditions: Vec<Expression> = Protocol::EVERY
-        .into_iter()
+    let protocols = Protocol::EVERY.into_iter();
+    let conditions: Vec<Expression> = protocols
+        .clone()
         .filter_map(|protocol| only(protocol, &listed))
         .collect();
+    let is_listed = |protocol: &Protocol| listed.iter().any(|socket| socket.0 == *protocol);
     Ok(Named {
-        args,
+        protocols: protocols.filter(is_listed).collect(),
         kinds: (!conditions.is_empty()).then_some(Expression::And(conditions)),
         tables: listed.len(),
     })
-}
-
-/// The flag of each protocol.
-fn flags(args: &mut ListArgs) -> [(Protocol, &mut bool); 6] {
-    [
-        (Protocol::Tcp, &mut args.tcp),
-        (Protocol::Udp, &mut args.udp),
-        (Protocol::Raw, &mut args.raw),
-        (Protocol::Unix, &mut args.unix),
-        (Protocol::Packet, &mut args.packet),
-        (Protocol::Netlink, &mut args.netlink),
-    ]
 }
 
 /// The condition that leaves out the kinds of a protocol's sockets that are not listed; `None`
@@ -148,4 +136,45 @@ fn only(protocol: Protocol, listed: &BTreeSet<Listed>) -> Option<Expression> {
     Some(Expression::Or(
         [of_others].into_iter().chain(of_kinds).collect(),
     ))
+}
+
+/// The names of `-f`.
+pub const FAMILIES: [&str; 5] = ["inet", "inet6", "link", "unix", "netlink"];
+
+/// `-f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyArg {
+    /// IPv4
+    Inet,
+    /// IPv6
+    Inet6,
+    /// Packet sockets
+    Link,
+    /// Unix sockets
+    Unix,
+    /// Netlink sockets
+    Netlink,
+}
+
+impl FromStr for FamilyArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FamilyArg, String> {
+        Ok(match text {
+            "inet" => FamilyArg::Inet,
+            "inet6" => FamilyArg::Inet6,
+            "link" => FamilyArg::Link,
+            "unix" => FamilyArg::Unix,
+            "netlink" => FamilyArg::Netlink,
+            known => {
+                let reason = match known {
+                    "vsock" | "tipc" | "xdp" => "such sockets are not listed",
+                    _ => "no family",
+                };
+                return Err(format!(
+                    "{reason}; expected inet, inet6, link, unix or netlink"
+                ));
+            }
+        })
+    }
 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use clap::ValueEnum;
 
 use super::global::{FormatArg, GlobalArgs};
-use super::output::{Output, UsageError};
+use super::output::Output;
 use super::target::{PortName, Target, TargetError};
+use super::usage::UsageError;
 use crate::model::Protocol;
 
 const EXAMPLES: &str = "\

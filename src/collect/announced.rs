@@ -84,7 +84,10 @@ fn join_everywhere(
         Some(error) => {
             joined.gaps.push(Gap::Namespaces {
                 count: refused,
-                why: UnseenNamespaces::Unread(error.to_string()),
+                why: UnseenNamespaces::Unread {
+                    reason: error.to_string(),
+                    at_most: false,
+                },
             });
             Ok(joined)
         }

@@ -71,7 +71,7 @@ fn destroy_here(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
         None => Fate::Refused(Obstacle::NoCookie),
     };
     let mut work = Work {
-        exchange: match Exchange::open() {
+        exchange: match Exchange::of_sockets() {
             Ok(exchange) => exchange,
             Err(error) => return vec![Fate::Refused(obstacle(&error)); sockets.len()],
         },

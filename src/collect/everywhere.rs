@@ -124,11 +124,11 @@ fn take_all(
                 }
                 Message::Done { outcome, beside } => match outcome {
                     Ok(report) => told.add(everywhere, number, report, beside),
-                    Err(error) => told.miss(error.to_string()),
+                    Err(error) => told.miss(number, error.to_string()),
                 },
                 // With its last process a namespace ends.
                 Message::Unvisited(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Message::Unvisited(error) => told.miss(error.to_string()),
+                Message::Unvisited(error) => told.miss(number, error.to_string()),
             }
         }
     }
@@ -139,10 +139,12 @@ fn take_all(
 #[derive(Default)]
 struct Told {
     report: Report,
-    beside: u64,
+    /// Which were seen from outside.
+    beside: Vec<usize>,
     lacks: EntryRights,
     lost_bound: bool,
-    unread: u64,
+    /// Which were not seen.
+    unread: Vec<usize>,
     /// Why, of the first of them.
     reason: String,
 }
@@ -161,7 +163,7 @@ impl Told {
             }
         }
         self.lacks = self.lacks.max(beside.unwrap_or_default());
-        self.beside += u64::from(beside.is_some());
+        self.beside.extend(beside.map(|_| number));
         for gap in report.gaps {
             match (gap, everywhere.spaces().get(number)) {
                 (Gap::Fallback { bound, .. }, _) if beside.is_some() => self.lost_bound |= bound,
@@ -174,24 +176,30 @@ impl Told {
         }
     }
 
-    fn miss(&mut self, reason: String) {
-        if self.unread == 0 {
+    fn miss(&mut self, number: usize, reason: String) {
+        if self.unread.is_empty() {
             self.reason = reason;
         }
-        self.unread += 1;
+        self.unread.push(number);
     }
 
     fn report(mut self, everywhere: &Everywhere) -> Result<Report, CollectError> {
-        if self.report.sources.is_empty() && self.unread > 0 {
+        if self.report.sources.is_empty() && !self.unread.is_empty() {
             let reasons = vec![self.reason];
             return Err(CollectError::Nothing { reasons });
         }
         let gap = |count: u64, why| (count > 0).then_some(Gap::Namespaces { count, why });
+        let (beside, unread) = (self.beside.len() as u64, self.unread.len() as u64);
+        self.beside.append(&mut self.unread);
+        let unseen = UnseenNamespaces::Unread {
+            reason: self.reason,
+            at_most: everywhere.may_be_one(&self.beside),
+        };
         let (bound, lacks) = (self.lost_bound, self.lacks);
         self.report.gaps.extend(
             [
-                gap(self.beside, UnseenNamespaces::Beside { bound, lacks }),
-                gap(self.unread, UnseenNamespaces::Unread(self.reason)),
+                gap(beside, UnseenNamespaces::Beside { bound, lacks }),
+                gap(unread, unseen),
                 gap(everywhere.hidden_processes, UnseenNamespaces::OfProcesses),
             ]
             .into_iter()

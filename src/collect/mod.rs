@@ -13,6 +13,7 @@ mod cookies;
 mod destroy;
 mod everywhere;
 mod families;
+mod identity;
 mod lineage;
 mod names;
 mod namespaces;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::identity::unite;
 use super::names::CGROUP_LIMIT;
 use crate::kernel::{Everywhere, Host, Space, reachable_namespaces};
 use crate::model::{Gap, Namespace};
@@ -10,7 +11,10 @@ use crate::wire::container::containers;
 /// This machine in every network namespace that can be reached.
 pub fn find_everywhere() -> Result<Host, Gap> {
     match Everywhere::find() {
-        Ok(everywhere) => Ok(Host::Everywhere(Box::new(everywhere))),
+        Ok(mut everywhere) => {
+            unite(&mut everywhere);
+            Ok(Host::Everywhere(Box::new(everywhere)))
+        }
         Err(error) => Err(Gap::Unreadable {
             what: "network namespaces",
             place: "proc".to_owned(),

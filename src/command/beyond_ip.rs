@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::annotate::Wants;
+use super::wants::Wants;
 use crate::collect::{Request, UnixNames, read_process};
 use crate::join::IpProtocols;
 use crate::kernel::Host;

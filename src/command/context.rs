@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::mem::{Discriminant, discriminant};
 
-use super::ports::PortCounts;
 use crate::analyze::{EphemeralSettings, Reuse, Severity, TimeWaitReuse, Verdict};
 use crate::collect::{Method, find_everywhere, namespaces};
 use crate::join::Services;
@@ -69,7 +68,7 @@ impl Warned {
             Gap::Owners { cause, .. } => cause.name().to_owned(),
             // The reason names the first of them, which is another when that has ended.
             Gap::Namespaces {
-                why: UnseenNamespaces::Unread(_),
+                why: UnseenNamespaces::Unread { .. },
                 ..
             } => "unread".to_owned(),
             Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),
@@ -143,12 +142,6 @@ impl Context {
         let bits = text.ok().and_then(|text| sysctl::number(&text).ok());
         bits.is_some_and(|bits| bits & 1 == 0)
             .then_some("the first bit of net.ipv4.tcp_fastopen is off")
-    }
-
-    /// Counts of ephemeral ports, of nothing yet; a gap where their limits cannot be read.
-    pub(super) fn port_counts(&self) -> Result<PortCounts<'_>, Gap> {
-        let settings = self.ephemeral_settings()?;
-        Ok(PortCounts::new(self, settings))
     }
 
     /// Whether the sockets are those of several network namespaces.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::{Context, Remarks};
 use super::hold::{Hold, credible, whole_verdict};
 use super::outcome::Error;
@@ -10,6 +10,7 @@ use super::ports::PortCounts;
 use super::request::{lists_ports, sees_all_connections};
 use super::sieve::Sieve;
 use super::stream::Writer;
+use super::wants::Wants;
 use crate::analyze::{Group, GroupCounts, Verdict, reading_order};
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Report, Request, collect};

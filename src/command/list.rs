@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::{Context, Remarks};
 use super::held::Held;
 use super::outcome::{Error, Finish};
-use super::request::{query, request};
+use super::ports::PortCounts;
+use super::request::{Asked, request};
 use super::sieve::Sieve;
 use super::stream::{Stream, Writer};
+use super::wants::Wants;
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect};
 use crate::filter::Query;
@@ -16,13 +18,13 @@ use crate::kernel::output::wait_for_next_round;
 use crate::model::Gap;
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
-    let query = query(context, plan)?;
+    let asked = Asked::read(plan)?;
+    let mut query = asked.query(context)?;
     let plan = &plan.clone().following(&query);
-    let request = request(context, plan, &query);
     if plan.quiet {
-        return search(context, &request, &query);
+        return search(context, &request(context, plan, &query), &query);
     }
-    print(context, plan, &request, &query)?;
+    print(context, plan, &query)?;
     let Some(interval) = plan.interval else {
         return Ok(Finish::Done);
     };
@@ -37,7 +39,8 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
             writeln!(io::stdout())?;
         }
         context.begin_round();
-        print(context, &again, &request, &query)?;
+        asked.again(context, &mut query);
+        print(context, &again, &query)?;
     }
 }
 
@@ -91,12 +94,8 @@ impl Receiver for Search<'_> {
     }
 }
 
-fn print(
-    context: &mut Context,
-    plan: &ListPlan,
-    request: &Request,
-    query: &Query,
-) -> Result<(), Error> {
+fn print(context: &mut Context, plan: &ListPlan, query: &Query) -> Result<(), Error> {
+    let request = &request(context, plan, query);
     let held = plan.sort.is_some() || matches!(plan.output.format, Format::Table | Format::Json);
     let remarks = if held {
         let held = Held::read(context, plan, request, query)?;
@@ -133,7 +132,7 @@ fn print_streamed(
         &sieve,
         annotator,
         Writer::new(context, plan, request),
-        context.port_counts().ok(),
+        PortCounts::of(context).ok(),
         io::stdout().lock(),
     );
     let report = collect(&context.host, request, &mut stream)?;

@@ -23,6 +23,7 @@ mod shares;
 mod sieve;
 mod stream;
 mod summary;
+mod wants;
 mod why;
 
 pub use outcome::{Error, Finish, RecordError};

@@ -1,6 +1,7 @@
 //! What names in a filter stand for on this host, each read when it is first asked for.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -24,10 +25,26 @@ const DEFAULT_RANGE: PortRange = match PortRange::new(32768, 60999) {
 /// How long to wait for name servers, as for the names of addresses.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// When names are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// At first, where one that stands for nothing is a mistake.
+    First,
+    /// Later, where a network namespace may have gone.
+    Later,
+}
+
+/// The addresses of hosts that were asked for. They are those of the first answer for good: name
+/// servers give others each time, and connections stay where they are.
+#[derive(Default)]
+pub(super) struct KnownHosts(RefCell<HashMap<String, Vec<IpAddr>>>);
+
 /// The names of the host that is looked at.
 pub(super) struct MachineNames<'a> {
     context: &'a Context,
     plan: &'a ListPlan,
+    hosts: &'a KnownHosts,
+    round: Round,
     /// Those that are listed, each once.
     families: Vec<Family>,
     /// How long to wait for name servers, for all hosts together.
@@ -38,10 +55,17 @@ pub(super) struct MachineNames<'a> {
 }
 
 impl<'a> MachineNames<'a> {
-    pub(super) fn new(context: &'a Context, plan: &'a ListPlan) -> MachineNames<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        plan: &'a ListPlan,
+        hosts: &'a KnownHosts,
+        round: Round,
+    ) -> MachineNames<'a> {
         MachineNames {
             context,
             plan,
+            hosts,
+            round,
             families: plan.named_families(),
             patience: Cell::new(PATIENCE),
             services: OnceCell::new(),
@@ -99,10 +123,16 @@ impl Names for MachineNames<'_> {
         if self.plan.numeric {
             return Err("with -n names of hosts are not looked up".to_owned());
         }
+        if let Some(known) = self.hosts.0.borrow().get(host) {
+            return Ok(known.clone());
+        }
         let (asked, patience) = (Instant::now(), self.patience.get());
         let found = addresses(&self.context.host, host, patience);
         self.patience.set(patience.saturating_sub(asked.elapsed()));
-        found.map_err(|error| error.to_string())
+        let found = found.map_err(|error| error.to_string())?;
+        let mut known = self.hosts.0.borrow_mut();
+        known.insert(host.to_owned(), found.clone());
+        Ok(found)
     }
 
     fn interfaces(&self, name: &[u8]) -> Result<Vec<(Option<u64>, u32)>, String> {
@@ -138,9 +168,11 @@ impl Names for MachineNames<'_> {
         });
         let called = called.flatten().and_then(|namespace| namespace.id());
         called.map_or_else(
-            || {
-                let found = host.find_netns(OsStr::from_bytes(name));
-                found.map_err(|error| error.to_string())
+            || match host.find_netns(OsStr::from_bytes(name)) {
+                Err(error) if self.round == Round::Later && error.is_gone() => {
+                    Ok(NetnsId::Elsewhere)
+                }
+                found => found.map_err(|error| error.to_string()),
             },
             Ok,
         )

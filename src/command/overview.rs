@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::Context;
 use super::hold::{Hold, credible, tables_read};
 use super::outcome::{Error, Finish};
+use super::ports::PortCounts;
 use super::request::{all_tables, whole};
+use super::wants::Wants;
 use crate::analyze::reading_order;
 use crate::cli::Output;
 use crate::collect::collect;
@@ -15,7 +17,7 @@ use crate::render::{self, TableOptions};
 
 pub(super) fn run(context: &mut Context, output: &Output) -> Result<Finish, Error> {
     let request = whole(context, all_tables());
-    let (counts, settings_gap) = match context.port_counts() {
+    let (counts, settings_gap) = match PortCounts::of(context) {
         Ok(counts) => (Some(counts), None),
         Err(gap) => (None, Some(gap)),
     };

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use crate::analyze::{Ephemeral, EphemeralSettings, Verdict};
-use crate::model::Socket;
+use crate::model::{Gap, Socket};
 
 /// The counts of one namespace, and what the ones before came to.
 #[derive(Clone)]
@@ -17,6 +17,11 @@ pub(super) struct PortCounts<'c> {
 }
 
 impl<'c> PortCounts<'c> {
+    /// Counts of nothing yet; a gap where the limits cannot be read.
+    pub(super) fn of(context: &'c Context) -> Result<PortCounts<'c>, Gap> {
+        Ok(PortCounts::new(context, context.ephemeral_settings()?))
+    }
+
     /// Counts that begin with the first namespace, which has these limits.
     pub(super) fn new(context: &'c Context, settings: EphemeralSettings) -> PortCounts<'c> {
         PortCounts {

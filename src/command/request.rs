@@ -2,42 +2,80 @@
 
 use super::context::Context;
 use super::filter_file::FilterText;
-use super::names::MachineNames;
+use super::names::{KnownHosts, MachineNames, Round};
 use super::outcome::Error;
 use crate::cli::{ListPlan, meant};
 use crate::collect::Request;
 use crate::filter::{self, Expression, FilterError, Judge, Names as _, Query, Test};
 use crate::model::{DetailSet, NetnsId, Protocol, StateSet, Table};
 
-/// Parses the filter; warns of what had to be assumed for it.
+/// Reads and parses the filter; warns of what had to be assumed for it.
 pub(super) fn query(context: &mut Context, plan: &ListPlan) -> Result<Query, Error> {
-    let here = context.host.netns();
-    let is_alone = !context.is_everywhere() && !context.host.is_recorded();
-    let names = MachineNames::new(context, plan);
-    let filter = FilterText::read(plan)?;
-    let mut query = filter::parse(&filter.text, &names)
-        .map_err(|error| no_filter(filter.placed(error), &plan.filter, &names))?;
-    query.condition = match (plan.kinds.clone(), query.condition) {
-        (Some(kinds), Some(condition)) => Some(Expression::And(vec![kinds, condition])),
-        (kinds, condition) => kinds.or(condition),
-    };
-    let is_elsewhere = |id: NetnsId| match id {
-        NetnsId::Here => false,
-        NetnsId::Inode(inode) => Some(inode) != here,
-        NetnsId::Elsewhere | NetnsId::Process(_) => true,
-    };
-    let elsewhere = query.asks(&|test| matches!(test, Test::Netns(id) if is_elsewhere(*id)));
-    if let Some(gap) = names.into_gap() {
-        context.warn_of_gaps(&[gap]);
+    Asked::read(plan)?.query(context)
+}
+
+/// A filter that was read, and is parsed in each round: its names may stand for something else
+/// then.
+pub(super) struct Asked<'p> {
+    plan: &'p ListPlan,
+    text: FilterText,
+    hosts: KnownHosts,
+}
+
+impl<'p> Asked<'p> {
+    /// Reads it.
+    pub(super) fn read(plan: &'p ListPlan) -> Result<Asked<'p>, Error> {
+        Ok(Asked {
+            plan,
+            text: FilterText::read(plan)?,
+            hosts: KnownHosts::default(),
+        })
     }
-    if is_alone && elsewhere {
-        context.warn(
-            "only one network namespace was read, not the one of the filter; -N NAME reads that, \
-             -N all every one"
-                .to_owned(),
-        );
+
+    /// Parses it; warns of what had to be assumed for it.
+    pub(super) fn query(&self, context: &mut Context) -> Result<Query, Error> {
+        self.parse(context, Round::First)
     }
-    Ok(query)
+
+    /// Parses it in a later round. A name that stands for nothing any more leaves it as it was, but
+    /// for one of a network namespace, which is none then.
+    pub(super) fn again(&self, context: &mut Context, query: &mut Query) {
+        match self.parse(context, Round::Later) {
+            Ok(renewed) => *query = renewed,
+            Err(error) => context.warn(format!(
+                "the filter goes on by what its names stood for: {error}"
+            )),
+        }
+    }
+
+    fn parse(&self, context: &mut Context, round: Round) -> Result<Query, Error> {
+        let here = context.host.netns();
+        let is_alone = !context.is_everywhere() && !context.host.is_recorded();
+        let names = MachineNames::new(context, self.plan, &self.hosts, round);
+        let mut query = filter::parse(&self.text.text, &names)
+            .map_err(|error| no_filter(self.text.placed(error), &self.plan.filter, &names))?;
+        query.condition = match (self.plan.kinds.clone(), query.condition) {
+            (Some(kinds), Some(condition)) => Some(Expression::And(vec![kinds, condition])),
+            (kinds, condition) => kinds.or(condition),
+        };
+        let is_elsewhere = |id: NetnsId| match id {
+            NetnsId::Here => false,
+            NetnsId::Inode(inode) => Some(inode) != here,
+            NetnsId::Elsewhere | NetnsId::Process(_) => true,
+        };
+        let elsewhere = query.asks(&|test| matches!(test, Test::Netns(id) if is_elsewhere(*id)));
+        if let Some(gap) = names.into_gap() {
+            context.warn_of_gaps(&[gap]);
+        }
+        if is_alone && elsewhere {
+            context.warn(
+                "only one network namespace was read, not the one of the filter; -N NAME reads \
+                 that, -N all every one"
+                    .to_owned(),
+            );
+        }
+        Ok(query)
+    }
 }
 
 /// The error of a filter, with what may be meant where its first word begins none.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::Context;
 use super::hold::{tables_read, whole_verdict};
 use super::outcome::{Error, Finish};
 use super::ports::PortCounts;
-use super::request::{lists_ports, query, request};
+use super::request::{Asked, lists_ports, request};
 use super::sieve::Sieve;
+use super::wants::Wants;
 use crate::analyze::{EphemeralSettings, Summary};
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request, collect, namespaces};
@@ -21,11 +22,11 @@ use crate::render::{self, Collection, NamespaceCounts};
 const SCHEMA: &str = "portstat.summary.v1";
 
 pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Error> {
-    let query = query(context, plan)?;
-    let request = request(context, plan, &query);
+    let asked = Asked::read(plan)?;
+    let mut query = asked.query(context)?;
     let mut plan = plan.clone();
     loop {
-        print(context, &plan, &request, &query)?;
+        print(context, &plan, &request(context, &plan, &query), &query)?;
         // One file of CSV has one header.
         plan.output.header &= plan.output.format != Format::Csv;
         match plan.interval {
@@ -35,6 +36,7 @@ pub(super) fn run(context: &mut Context, plan: &ListPlan) -> Result<Finish, Erro
                     writeln!(io::stdout())?;
                 }
                 context.begin_round();
+                asked.again(context, &mut query);
             }
             Some(_) => return Ok(Finish::Done),
             None => return Ok(Finish::Done),

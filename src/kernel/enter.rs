@@ -2,52 +2,21 @@
 //! threads stay where they are; those that this one makes come along.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
 use super::beside::Beside;
 use super::host::Host;
+use super::namespace::{enter, open, own_identity};
 use super::netns::{FIRST, NAMED, NamespaceTables, reachable_namespaces};
+use super::netns_error::{NetnsError, refusal};
 use crate::model::{Entrance, EntryRights};
 
 /// As much as the first thread of a process has: a whole command runs on it.
 const STACK_LEN: usize = 8 << 20;
-
-/// Why a network namespace cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum NetnsError {
-    /// Nothing is called so.
-    #[error("no netns {0:?}: there is neither {NAMED}/{0} nor a process of that number")]
-    Unknown(String),
-    /// It is something else.
-    #[error("{0} is no network namespace")]
-    Other(String),
-    /// It may not be entered, and shows nothing of itself, or could not be.
-    #[error("cannot enter netns {place}: {}", words(.error, *.lacks))]
-    Refused {
-        /// Its file.
-        place: String,
-        /// Why not.
-        error: io::Error,
-        /// What it takes, where it is a matter of rights.
-        lacks: EntryRights,
-    },
-}
-
-fn words(error: &io::Error, lacks: EntryRights) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("permission denied (needs {})", lacks.name()),
-        io::ErrorKind::NotFound => "not there".to_owned(),
-        _ => error.to_string(),
-    }
-}
 
 /// A network namespace that somebody named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,38 +157,6 @@ impl NetnsTarget {
             tables, inode, name, refusal, lacks,
         ))))
     }
-}
-
-/// Why the namespace of a file could not be entered.
-pub(super) fn refusal(path: &Path, error: io::Error, lacks: EntryRights) -> NetnsError {
-    let place = path.to_string_lossy().into_owned();
-    match error.raw_os_error() {
-        // setns says so of what is none.
-        Some(libc::EINVAL) => NetnsError::Other(place),
-        _ => NetnsError::Refused {
-            place,
-            error,
-            lacks,
-        },
-    }
-}
-
-/// Opens the file of a namespace; of what is none, nothing is waited for.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(openat(CWD, path, flags, Mode::empty())?.into())
-}
-
-/// Moves this thread into a network namespace.
-pub(super) fn enter(namespace: &File) -> io::Result<()> {
-    let kind = Some(LinkNameSpaceType::Network);
-    Ok(move_into_link_name_space(namespace.as_fd(), kind)?)
-}
-
-/// Device and inode of the namespace that this thread is in.
-pub(super) fn own_identity() -> Option<(u64, u64)> {
-    let own = fs::metadata("/proc/thread-self/ns/net").ok()?;
-    Some((own.dev(), own.ino()))
 }
 
 /// The tables of a namespace by way of any process that tells that it lives there.

@@ -1,20 +1,24 @@
 //! Every network namespace of the machine that can be reached: those that processes live in, and
-//! those that a mount keeps. One that only an open descriptor keeps is not found.
+//! those that a mount or an open descriptor keeps. One that only a socket keeps is not found.
 
-use std::fs;
+use std::collections::HashSet;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+
 use super::beside::Beside;
-use super::enter::{enter, open, own_identity, refusal};
 use super::host::Host;
-use super::mounts;
+use super::kept::{descriptor_path, mounted, opened};
+use super::namespace::{enter, open, own_identity};
 use super::netns::{FIRST, NamespaceTables, NetworkNamespace, names, reachable_namespaces};
-use crate::model::{Entrance, EntryRights};
+use super::netns_error::refusal;
+use crate::model::{Entrance, EntryRights, Holder};
 
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -51,31 +55,37 @@ pub struct Space {
 
 #[derive(Debug)]
 enum Way {
-    /// By a process.
-    Process(NetworkNamespace),
+    /// By a process; and by a mount that is known to keep the same.
+    Process(NetworkNamespace, Option<PathBuf>),
     /// By a mount.
     Mount(PathBuf),
+    /// By a process that has it open: one of these.
+    Descriptors(Vec<Holder>),
 }
 
 impl Everywhere {
     /// Looks for them: ours, the others in the order of their first processes, then those without
-    /// a process in the order of their paths.
+    /// a process in the order of their paths, then those that are only open.
     pub fn find() -> io::Result<Everywhere> {
         let mut reachable = reachable_namespaces()?;
         reachable.found.sort_by_key(|namespace| !namespace.is_own);
-        let inodes: Vec<u64> = reachable.found.iter().flat_map(|one| one.inode).collect();
-        let names = names();
-        let pinned = pinned()
-            .into_iter()
-            .filter(|(_, (_, inode))| !inodes.contains(inode));
-        let pinned = pinned.map(|(path, identity)| Space {
-            inode: Some(identity.1),
-            name: names.get(&identity).cloned(),
-            way: Way::Mount(path),
-            settings: OnceLock::new(),
-        });
         let mut spaces: Vec<Space> = reachable.found.into_iter().map(Space::of).collect();
-        spaces.extend(pinned);
+        let mut inodes: HashSet<u64> = spaces.iter().flat_map(|space| space.inode).collect();
+        let mounted = mounted().into_iter();
+        let mounted = mounted.map(|(path, inode)| (Way::Mount(path), inode));
+        let opened = opened()?.into_iter();
+        let opened = opened.map(|(by, inode)| (Way::Descriptors(by), inode));
+        let (names, device) = (names(), own_identity().map(|(device, _)| device));
+        for (way, inode) in mounted.chain(opened) {
+            if inodes.insert(inode) {
+                spaces.push(Space {
+                    inode: Some(inode),
+                    name: device.and_then(|device| names.get(&(device, inode)).cloned()),
+                    way,
+                    settings: OnceLock::new(),
+                });
+            }
+        }
         let beyond = spaces.len().saturating_sub(MOST_SPACES);
         spaces.truncate(MOST_SPACES);
         Ok(Everywhere {
@@ -130,6 +140,61 @@ impl Everywhere {
         })
     }
 
+    /// The places of those that may be one: of processes that do not tell which theirs is, and of
+    /// those in which no process is known. `None` where there are not both.
+    pub fn doubtful(&self) -> Option<(Vec<u16>, Vec<u16>)> {
+        let places = |is: &dyn Fn(&Space) -> bool| -> Vec<u16> {
+            let spaces = (0..=u16::MAX).zip(&self.spaces);
+            let found = spaces.filter(|(_, space)| is(space));
+            found.map(|(place, _)| place).collect()
+        };
+        let processes = places(&|space| space.inode.is_none());
+        let kept = places(&|space| space.process().is_none());
+        (!processes.is_empty() && !kept.is_empty()).then_some((processes, kept))
+    }
+
+    /// Which of processes a namespace turns out to be for whoever enters it.
+    pub fn seen_from_inside(&self, place: u16) -> Option<u16> {
+        let is_here = |space: &Space| match &space.way {
+            Way::Process(namespace, _) => namespace.is_here(),
+            Way::Mount(_) | Way::Descriptors(_) => false,
+        };
+        let found = self.at(place, |_| self.spaces.iter().position(is_here))?;
+        u16::try_from(found?).ok()
+    }
+
+    /// Takes pairs for one each: that of a process, and one that something else keeps.
+    pub fn unite(&mut self, pairs: &[(u16, u16)]) {
+        for &(process, kept) in pairs {
+            let Some(other) = self.spaces.get(usize::from(kept)) else {
+                continue;
+            };
+            let (inode, name) = (other.inode, other.name.clone());
+            let path = other.paths().into_iter().next();
+            if let Some(space) = self.spaces.get_mut(usize::from(process))
+                && let Way::Process(_, mount) = &mut space.way
+            {
+                *mount = path;
+                space.inode = inode;
+                space.name = space.name.take().or(name);
+            }
+        }
+        let mut place = 0;
+        self.spaces.retain(|_| {
+            place += 1;
+            !pairs
+                .iter()
+                .any(|(_, kept)| usize::from(*kept) + 1 == place)
+        });
+    }
+
+    /// Whether of these, by their places, some may be one, which nobody tells.
+    pub fn may_be_one(&self, places: &[usize]) -> bool {
+        let spaces = || places.iter().filter_map(|place| self.spaces.get(*place));
+        spaces().any(|space| space.inode.is_none())
+            && spaces().any(|space| space.process().is_none())
+    }
+
     /// Reads a setting of the network as it is in a namespace.
     pub(super) fn read_setting(&self, netns: u16, name: &str) -> io::Result<Vec<u8>> {
         let setting = name.strip_prefix("proc/sys/net/");
@@ -153,7 +218,7 @@ impl Space {
         Space {
             inode: namespace.inode,
             name: namespace.name.clone(),
-            way: Way::Process(namespace),
+            way: Way::Process(namespace, None),
             settings: OnceLock::new(),
         }
     }
@@ -161,16 +226,16 @@ impl Space {
     /// Whether these are its tables.
     pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
         match &self.way {
-            Way::Process(namespace) => namespace.shows(tables),
-            Way::Mount(_) => false,
+            Way::Process(namespace, _) => namespace.shows(tables),
+            Way::Mount(_) | Way::Descriptors(_) => false,
         }
     }
 
     /// A process that lives in it.
     pub fn process(&self) -> Option<u32> {
         match &self.way {
-            Way::Process(namespace) => Some(namespace.pid),
-            Way::Mount(_) => None,
+            Way::Process(namespace, _) => Some(namespace.pid),
+            Way::Mount(_) | Way::Descriptors(_) => None,
         }
     }
 
@@ -178,32 +243,34 @@ impl Space {
     pub fn entrance(&self) -> Option<Entrance> {
         let own = own_identity().map(|(_, inode)| inode);
         match (&self.way, &self.name) {
-            (Way::Process(namespace), _) if namespace.is_own => None,
-            (Way::Mount(_), _) if own.is_some() && own == self.inode => None,
+            (Way::Process(namespace, _), _) if namespace.is_own => None,
+            (Way::Mount(_) | Way::Descriptors(_), _) if own.is_some() && own == self.inode => None,
             // That is no name of `ip netns`, and one that is cannot be told from it.
             (_, Some(name)) if name != FIRST => Some(Entrance::Name(name.clone())),
-            (..) => Some(Entrance::Path(self.path())),
+            (..) => self.paths().into_iter().next().map(Entrance::Path),
         }
     }
 
-    /// A file that it has.
-    fn path(&self) -> PathBuf {
+    /// The files that it has, of which each leads to it.
+    fn paths(&self) -> Vec<PathBuf> {
         match &self.way {
-            Way::Process(namespace) => format!("/proc/{}/ns/net", namespace.pid).into(),
-            Way::Mount(path) => path.clone(),
+            Way::Process(namespace, mount) => {
+                let by_process = format!("/proc/{}/ns/net", namespace.pid).into();
+                [by_process].into_iter().chain(mount.clone()).collect()
+            }
+            Way::Mount(path) => vec![path.clone()],
+            Way::Descriptors(by) => by.iter().copied().map(descriptor_path).collect(),
         }
     }
 
     /// Moves this thread into it; where that is refused, takes what is to be seen from outside.
     fn visit(&self) -> io::Result<Host> {
-        let path = self.path();
-        let entered = self.move_into(&path);
-        match (entered, &self.way) {
+        match (self.move_there(), &self.way) {
             (Ok(()), _) => {
                 self.settings.get_or_init(read_settings);
                 Ok(Host::Live)
             }
-            (Err((error, lacks)), Way::Process(namespace))
+            (Err((path, error, lacks)), Way::Process(namespace, _))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Ok(Host::Beside(Box::new(Beside::new(
@@ -214,53 +281,65 @@ impl Space {
                     lacks,
                 ))))
             }
-            (Err((error, _)), _) => Err(error),
+            (Err((_, error, _)), _) => Err(error),
         }
     }
 
-    fn move_into(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
+    /// Moves this thread into it by the first of its files that still is its own. An error has the
+    /// file and the rights that are missing.
+    fn move_there(&self) -> Result<(), (PathBuf, io::Error, EntryRights)> {
         // It takes no rights to stay where one is.
         if self.inode.is_some() && own_identity().map(|(_, inode)| inode) == self.inode {
             return Ok(());
         }
-        let namespace = open(path).map_err(|error| (error, EntryRights::OpenAndEnter))?;
-        let refused = |error| (error, EntryRights::Enter);
-        // The number of the process may mean another by now.
-        if Some(namespace.metadata().map_err(refused)?.ino()) != self.inode {
-            return Err(refused(io::ErrorKind::NotFound.into()));
+        let gone = io::ErrorKind::NotFound.into();
+        let mut outcome = Err((PathBuf::new(), gone, EntryRights::Enter));
+        for path in self.paths() {
+            match self.move_by(&path) {
+                Err((error, _)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err((error, lacks)) => outcome = Err((path, error, lacks)),
+                Ok(()) => return Ok(()),
+            }
         }
+        outcome
+    }
+
+    fn move_by(&self, path: &Path) -> Result<(), (io::Error, EntryRights)> {
+        let refused = |error: io::Error| (error, EntryRights::Enter);
+        let closed = |error: io::Error| (error, EntryRights::OpenAndEnter);
+        let namespace = self.open(path).map_err(closed)?;
         enter(&namespace).map_err(refused)
+    }
+
+    /// A file that it has.
+    pub fn file(&self) -> io::Result<File> {
+        let mut outcome = Err(io::ErrorKind::NotFound.into());
+        for path in self.paths() {
+            outcome = self.open(&path);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Opens one of its files.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        // The number of a process or descriptor may mean another by now, and that may be anything:
+        // to open it is left until it is known.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let place = openat(CWD, path, flags, Mode::empty())?;
+        if Some(fstat(&place)?.st_ino) != self.inode {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        open(Path::new(&format!(
+            "/proc/thread-self/fd/{}",
+            place.as_raw_fd()
+        )))
     }
 }
 
 fn read_settings() -> Vec<Option<Vec<u8>>> {
     let read = |name| Host::Live.read(&format!("proc/sys/net/{name}")).ok();
     SETTINGS.map(read).into()
-}
-
-/// The namespaces that a mount keeps, in the order of their paths: those of `ip netns`, and those
-/// of container engines.
-fn pinned() -> Vec<(PathBuf, (u64, u64))> {
-    let mountinfo = mounts::read().unwrap_or_default();
-    let is_network =
-        |mount: &mounts::Mount<'_>| mount.kind == b"nsfs" && mount.root.starts_with(b"net:[");
-    let found = mounts::mounts(&mountinfo).filter(is_network);
-    let mut found: Vec<(PathBuf, (u64, u64))> = found
-        .filter_map(|mount| {
-            let told = fs::metadata(&mount.point).ok()?;
-            Some((mount.point, (told.dev(), told.ino())))
-        })
-        .collect();
-    // The shortest path to each: /run/netns may be mounted more than once.
-    found.sort_by(|(one, _), (other, _)| {
-        let key = |path: &PathBuf| (path.as_os_str().len(), path.clone());
-        key(one).cmp(&key(other))
-    });
-    let mut seen = Vec::new();
-    found.retain(|(_, identity)| {
-        let is_new = !seen.contains(identity);
-        seen.push(*identity);
-        is_new
-    });
-    found
 }

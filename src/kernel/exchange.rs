@@ -1,14 +1,14 @@
-//! Single requests to sock_diag, many at a time, and the answers to them.
+//! Single requests to the kernel, many at a time, and the answers to them.
 
 use std::io;
 
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::{Socket, SocketAddr};
 
 /// More than any answer to a single request has.
 const ANSWER_LEN: usize = 16 << 10;
 
-/// A netlink socket for requests about single sockets in the network namespace of the thread that
+/// A netlink socket for requests about single things in the network namespace of the thread that
 /// made it.
 #[derive(Debug)]
 pub struct Exchange {
@@ -20,9 +20,18 @@ impl Exchange {
     /// As many requests as may be sent at once: there is room for all their answers.
     pub const MOST_REQUESTS: usize = 64;
 
-    /// Opens it.
-    pub fn open() -> io::Result<Exchange> {
-        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    /// One with sock_diag, about sockets.
+    pub fn of_sockets() -> io::Result<Exchange> {
+        Exchange::open(NETLINK_SOCK_DIAG)
+    }
+
+    /// One with rtnetlink, about the network.
+    pub fn of_routes() -> io::Result<Exchange> {
+        Exchange::open(NETLINK_ROUTE)
+    }
+
+    fn open(protocol: isize) -> io::Result<Exchange> {
+        let socket = Socket::new(protocol)?;
         // Refusals then come without the request; before Linux 4.3 it cannot be had.
         let _ = socket.set_cap_ack(true);
         socket.connect(&SocketAddr::new(0, 0))?;

@@ -9,11 +9,10 @@ use super::beside::Beside;
 use super::dump::{AdminDetails, Dump};
 use super::everywhere::Everywhere;
 use super::multicast::Announcements;
+use super::namespace::namespace_inode;
+use super::netns::own_name;
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::{Entrance, Protocol, Table};
-
-/// The inode of the first pid namespace, `PROC_PID_INIT_INO`.
-pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Where a recording keeps the routes of the table `local`.
 pub const LOCAL_ROUTES: &str = "rtnl/local.nlmsg";
@@ -192,6 +191,16 @@ impl Host {
         }
     }
 
+    /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
+    /// calls it; `None` when it has none or that cannot be told.
+    pub fn netns_name(&self) -> Option<String> {
+        match self {
+            Host::Live | Host::Everywhere(_) => own_name(),
+            Host::Beside(beside) => beside.name().map(str::to_owned),
+            Host::Recorded(_) => None,
+        }
+    }
+
     /// Inode of the network namespace; `None` when not known.
     pub fn netns(&self) -> Option<u64> {
         match self {
@@ -209,17 +218,6 @@ fn live_path(name: &str) -> PathBuf {
         Some(table) => Path::new("/proc/thread-self/net").join(table),
         None => Path::new("/").join(name),
     }
-}
-
-/// Inode of this thread's namespace of a kind: the number in `net:[4026531840]`.
-pub(super) fn namespace_inode(kind: &str) -> Option<u64> {
-    let target = std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).ok()?;
-    let text = target.to_str()?;
-    text.strip_prefix(kind)?
-        .strip_prefix(":[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ use std::path::Path;
 use nix::unistd::User;
 
 use super::cgroups;
-use super::enter::{NetnsError, NetnsTarget, own_identity, refusal};
+use super::enter::NetnsTarget;
 use super::host::Host;
+use super::namespace::own_identity;
 use super::netns::{FIRST, NamespaceTables, is_own};
+use super::netns_error::{NetnsError, refusal};
 use crate::model::NetnsId;
 
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.

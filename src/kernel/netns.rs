@@ -10,8 +10,7 @@ use std::thread;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use super::enter::{enter, own_identity};
-use super::host::Host;
+use super::namespace::{enter, own_identity};
 
 /// Where `ip netns` keeps the named ones.
 pub(super) const NAMED: &str = "/run/netns";
@@ -24,10 +23,10 @@ const SHOWN: &str = "net/tcp";
 /// What tells a file from all others: its device and inode.
 type Identity = (u64, u64);
 
-/// A network namespace in which a process lives.
+/// A network namespace in which a process lives, or a thread of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkNamespace {
-    /// A process that lives in it.
+    /// A process that lives in it, or a thread where no process does.
     pub pid: u32,
     /// Its inode, the number in `net:[4026531840]`; `None` where that may not be read.
     pub inode: Option<u64>,
@@ -55,11 +54,14 @@ pub fn reachable_namespaces() -> io::Result<NetworkNamespaces> {
     let names = names();
     let mut places: HashMap<Identity, usize> = HashMap::new();
     let mut namespaces = NetworkNamespaces::default();
-    for pid in pids()? {
+    let processes = pids("/proc")?;
+    let threads = processes.iter().flat_map(|pid| other_threads(*pid));
+    for (pid, is_thread) in (processes.iter().map(|pid| (*pid, false))).chain(threads) {
         let shown = match shown_by(&pid.to_string()) {
             Ok(shown) => shown,
             // It has ended: what is left of it lives in no namespace.
             Err(Errno::NOENT | Errno::SRCH | Errno::INVAL) => continue,
+            Err(_) if is_thread => continue,
             Err(_) => {
                 namespaces.hidden_processes += 1;
                 continue;
@@ -110,6 +112,11 @@ impl NetworkNamespace {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
+    }
+
+    /// Whether this thread is in it.
+    pub(super) fn is_here(&self) -> bool {
+        shown_by("thread-self").is_ok_and(|shown| shown == self.shown)
     }
 
     /// Whether these are its tables.
@@ -173,10 +180,24 @@ fn identity(at: impl AsFd, path: &str) -> rustix::io::Result<Identity> {
     Ok((told.st_dev, told.st_ino))
 }
 
-/// All processes, in the order of their numbers.
-fn pids() -> io::Result<Vec<u32>> {
+/// The threads of a process but the first, where there are others: each may live in another
+/// namespace, and is found in `/proc` by its number as a process is.
+fn other_threads(pid: u32) -> Vec<(u32, bool)> {
+    let folder = format!("/proc/{pid}/task");
+    // A link for each thread, and two of any folder.
+    let told = statat(CWD, &folder, AtFlags::SYMLINK_NOFOLLOW);
+    if told.is_ok_and(|told| told.st_nlink <= 3) {
+        return Vec::new();
+    }
+    let mut threads = pids(&folder).unwrap_or_default();
+    threads.retain(|thread| *thread != pid);
+    threads.into_iter().map(|thread| (thread, true)).collect()
+}
+
+/// All processes, or threads of one, in the order of their numbers.
+fn pids(folder: &str) -> io::Result<Vec<u32>> {
     let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc")? {
+    for entry in fs::read_dir(folder)? {
         pids.extend(
             entry?
                 .file_name()
@@ -201,26 +222,19 @@ pub(super) fn names() -> HashMap<Identity, String> {
     named.filter_map(name).collect()
 }
 
-impl Host {
-    /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
-    /// calls it; `None` when it has none or that cannot be told.
-    pub fn netns_name(&self) -> Option<String> {
-        match self {
-            Host::Live | Host::Everywhere(_) => {}
-            Host::Beside(beside) => return beside.name().map(str::to_owned),
-            Host::Recorded(_) => return None,
-        }
-        if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
-            && own == first
-        {
-            return Some(FIRST.to_owned());
-        }
-        names().remove(&own_identity()?)
+/// Name of the namespace of this thread.
+pub(super) fn own_name() -> Option<String> {
+    if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
+        && own == first
+    {
+        return Some(FIRST.to_owned());
     }
+    names().remove(&own_identity()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::host::Host;
     use super::*;
 
     #[test]

@@ -1,10 +1,12 @@
-//! Whether this process may bind low ports in its network namespace.
+//! What this process is capable of, and whether it may bind low ports in its network namespace.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use procfs::FromRead;
+use procfs::process::Status;
 use rustix::fs::fstat;
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -34,6 +36,17 @@ pub fn may_bind_low_ports() -> Option<bool> {
     let is_ours = (owner.st_dev, owner.st_ino) == (own.st_dev, own.st_ino);
     // Whoever made a namespace below ours may do everything there.
     is_ours.then_some(false)
+}
+
+/// What we are capable of, a bit each, in the first user namespace: none in any other.
+pub(super) fn effective_capabilities() -> u64 {
+    let initial = std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
+    let status = std::fs::read("/proc/self/status")
+        .ok()
+        .filter(|_| initial)
+        .and_then(|text| Status::from_read(&text[..]).ok());
+    status.map_or(0, |status| status.capeff)
 }
 
 /// The user namespace that a namespace belongs to.

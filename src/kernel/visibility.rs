@@ -1,10 +1,9 @@
 //! Whether every process that could hold a socket can be seen from here.
 
-use procfs::FromRead;
-use procfs::process::Status;
-
-use super::host::{Host, INITIAL_PID_NAMESPACE, namespace_inode};
+use super::host::Host;
 use super::mounts;
+use super::namespace::{INITIAL_PID_NAMESPACE, namespace_inode};
+use super::privilege::effective_capabilities;
 use crate::model::HiddenCause;
 
 /// Bit of CAP_SYS_PTRACE in a capability set.
@@ -65,17 +64,6 @@ fn proc_hides_processes(mountinfo: &[u8]) -> bool {
 /// read.
 fn may_trace_everyone() -> bool {
     effective_capabilities() & CAP_SYS_PTRACE != 0
-}
-
-/// What we are capable of, a bit each, in the first user namespace: none in any other.
-pub(super) fn effective_capabilities() -> u64 {
-    let initial = std::fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
-    let status = std::fs::read("/proc/self/status")
-        .ok()
-        .filter(|_| initial)
-        .and_then(|text| Status::from_read(&text[..]).ok());
-    status.map_or(0, |status| status.capeff)
 }
 
 #[cfg(test)]

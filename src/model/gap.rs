@@ -241,7 +241,7 @@ impl Gap {
             Gap::Namespaces { why, .. } => Some(match why {
                 UnseenNamespaces::OfProcesses => "run as root",
                 UnseenNamespaces::Beside { lacks, .. } => lacks.remedy(),
-                UnseenNamespaces::Unread(_) => EntryRights::OpenAndEnter.remedy(),
+                UnseenNamespaces::Unread { .. } => EntryRights::OpenAndEnter.remedy(),
             }),
             Gap::Within { gap, .. } => gap.remedy(),
             _ => None,
@@ -279,7 +279,7 @@ impl Gap {
             Gap::Garbled { what, .. } => *what == SOCKETS,
             Gap::Namespaces { why, .. } => match why {
                 UnseenNamespaces::Beside { bound, .. } => *bound,
-                UnseenNamespaces::Unread(_) | UnseenNamespaces::OfProcesses => true,
+                UnseenNamespaces::Unread { .. } | UnseenNamespaces::OfProcesses => true,
             },
             Gap::Within { gap, .. } => gap.loses_sockets(),
             Gap::Owners { .. }

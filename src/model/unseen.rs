@@ -45,8 +45,14 @@ pub enum UnseenNamespaces {
         /// What it would take to enter them all.
         lacks: EntryRights,
     },
-    /// They could not be read at all, for this reason.
-    Unread(String),
+    /// They could not be read at all.
+    Unread {
+        /// Why.
+        reason: String,
+        /// Whether some may be among those that were seen from outside, or be counted twice, as
+        /// nobody tells which are the same: then there are no more than so many.
+        at_most: bool,
+    },
     /// Nobody tells which those of some processes are.
     OfProcesses,
 }
@@ -56,7 +62,7 @@ impl UnseenNamespaces {
     pub(super) fn name(&self) -> String {
         match self {
             UnseenNamespaces::Beside { .. } => "permission".to_owned(),
-            UnseenNamespaces::Unread(reason) => reason.clone(),
+            UnseenNamespaces::Unread { reason, at_most } => format!("{reason}{}", doubt(*at_most)),
             UnseenNamespaces::OfProcesses => "hidden".to_owned(),
         }
     }
@@ -78,12 +84,24 @@ impl UnseenNamespaces {
                     lacks.name()
                 )
             }
-            UnseenNamespaces::Unread(reason) => write!(f, "{namespaces} cannot be read: {reason}"),
+            UnseenNamespaces::Unread { reason, at_most } => {
+                let up_to = if *at_most { "up to " } else { "" };
+                let doubt = doubt(*at_most);
+                write!(f, "{up_to}{namespaces} cannot be read: {reason}{doubt}")
+            }
             UnseenNamespaces::OfProcesses => write!(
                 f,
                 "the network namespaces of {count} process{} cannot be told (run as root)",
                 if count == 1 { "" } else { "es" }
             ),
         }
+    }
+}
+
+/// What is added to the reason where the number is a limit.
+const fn doubt(at_most: bool) -> &'static str {
+    match at_most {
+        true => "; which of them are those of processes cannot be told",
+        false => "",
     }
 }

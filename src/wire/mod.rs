@@ -11,6 +11,7 @@ pub mod if_inet6;
 pub mod inet_diag;
 pub mod netlink;
 mod netlink_diag;
+pub mod nsid;
 mod packet_diag;
 pub mod passwd;
 pub mod proc_net;

@@ -4,30 +4,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
 
 use crate::support::dial::set_port_range;
-use crate::support::holder::{Holder, without_rights};
-use crate::support::namespace::{in_namespace, is_forbidden, skip};
-use crate::support::netns::{Room, empty_run, in_new_netns, name_netns, own_inode};
-use crate::support::portstat::{Ran, command, finish, run};
+use crate::support::holder::Holder;
+use crate::support::namespace::in_namespace;
+use crate::support::netns::{Room, in_new_netns, name_netns, own_inode, with_names};
+use crate::support::portstat::{Ran, run, run_without_rights};
 
 /// Other tests have namespaces at the same time, and none of them these ports.
 const PORT: u16 = 18_391;
 const OTHER_PORT: u16 = 18_392;
-
-/// Runs the test in a namespace where names may be given to others.
-fn with_names(body: impl FnOnce()) {
-    in_namespace(|| match empty_run() {
-        Ok(()) => body(),
-        Err(error) if is_forbidden(&error) => skip(&error),
-        Err(error) => panic!("{error}"),
-    });
-}
-
-#[track_caller]
-fn run_without_rights(args: &[&str]) -> Ran {
-    let mut command = command(args);
-    without_rights(&mut command);
-    finish(&mut command)
-}
 
 /// How many listeners of the port a filter leaves.
 #[track_caller]

@@ -37,6 +37,14 @@ pub fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io
     }
 }
 
+/// Takes back what was mounted last on a path.
+pub fn unmount(target: &str) {
+    let target = CString::new(target).unwrap();
+    // SAFETY: The kernel reads a string that ends with a zero and outlives the call.
+    let result = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
 /// Puts a pipe in the place of a file, for those with [`own_mounts`]: whoever opens it waits for
 /// ever, as who reads of a process does whose memory is locked. The pipe is in the folder.
 pub fn never_answers(path: &str) -> TempDir {

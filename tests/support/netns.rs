@@ -6,15 +6,17 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::holder::Holder;
 use super::mounts::{mount, own_mounts};
-use super::namespace::loopback_up;
+use super::namespace::{in_namespace, is_forbidden, loopback_up, skip};
 
 /// Where `ip netns` keeps names.
 const NAMED: &str = "/run/netns";
@@ -87,4 +89,39 @@ pub fn name_netns(name: &str, file: &str) -> io::Result<()> {
     let path = format!("{NAMED}/{name}");
     File::create(&path)?;
     mount(file, &path, "", libc::MS_BIND)
+}
+
+/// Gives a network namespace a number in that of this thread, as `ip netns set` does and a pair of
+/// veth between both.
+pub fn number_netns(file: &File, number: i32) {
+    /// `RTM_NEWNSID`, and its attributes `NETNSA_NSID` and `NETNSA_FD`.
+    const SET: u16 = 88;
+    const NUMBER: u16 = 1;
+    const DESCRIPTOR: u16 = 3;
+    let mut body = vec![0; 4];
+    for (kind, value) in [(NUMBER, number), (DESCRIPTOR, file.as_raw_fd())] {
+        body.extend(8_u16.to_ne_bytes());
+        body.extend(kind.to_ne_bytes());
+        body.extend(value.to_ne_bytes());
+    }
+    let mut message = Vec::new();
+    message.extend((16 + body.len() as u32).to_ne_bytes());
+    message.extend(SET.to_ne_bytes());
+    // NLM_F_REQUEST and NLM_F_ACK.
+    message.extend(5_u16.to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(body);
+    let socket = Socket::new(NETLINK_ROUTE).unwrap();
+    socket.send(&message, 0).unwrap();
+    let (answer, _) = socket.recv_from_full().unwrap();
+    assert_eq!(answer[16..20], [0; 4], "the kernel refused it");
+}
+
+/// Runs the test in a namespace where names may be given to others.
+pub fn with_names(body: impl FnOnce()) {
+    in_namespace(|| match empty_run() {
+        Ok(()) => body(),
+        Err(error) if is_forbidden(&error) => skip(&error),
+        Err(error) => panic!("{error}"),
+    });
 }

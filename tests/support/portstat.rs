@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::holder::without_rights;
 use super::waiting::PATIENCE;
 
 /// By which way portstat reads the tables of sockets.
@@ -96,6 +97,14 @@ pub fn run<A: AsRef<str>>(args: &[A]) -> Ran {
 #[track_caller]
 pub fn run_by<A: AsRef<str>>(collector: Collector, args: &[A]) -> Ran {
     finish(command(args).env("PORTSTAT_COLLECTOR", collector.name()))
+}
+
+/// Runs portstat to its end without rights over anything that was here before.
+#[track_caller]
+pub fn run_without_rights<A: AsRef<str>>(args: &[A]) -> Ran {
+    let mut command = command(args);
+    without_rights(&mut command);
+    finish(&mut command)
 }
 
 /// Runs a portstat to its end, which is neither a panic nor a signal, and never long in coming.

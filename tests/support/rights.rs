@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -68,6 +69,19 @@ impl Rights {
             },
         }
     }
+}
+
+/// Has a command run without one of the capabilities that the test has.
+pub fn without_capability(command: &mut Command, number: libc::c_int) -> &mut Command {
+    let give_up = move || {
+        // SAFETY: It takes numbers; root has after the next exec what is left in the bounding set.
+        match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: Between fork and exec `give_up` makes one system call.
+    unsafe { command.pre_exec(give_up) }
 }
 
 /// Does something as another user as far as sockets are concerned, whose owner is the user id for

@@ -46,8 +46,8 @@ pub(super) fn judged<'c>(
     let mut names = namespaces(&context.host).into_iter();
     let mut judged = Vec::new();
     let mut gaps = Vec::new();
-    let (mut unread, mut reason) = (0, String::new());
-    for seen in look()? {
+    let (mut unread, mut reason) = (Vec::new(), String::new());
+    for (place, seen) in look()?.into_iter().enumerate() {
         let first = before.next().flatten().and_then(Result::ok);
         let namespace = names.next().unwrap_or_default();
         match seen {
@@ -68,10 +68,10 @@ pub(super) fn judged<'c>(
                 });
             }
             Some(Err(error)) => {
-                if unread == 0 {
+                if unread.is_empty() {
                     reason = error.to_string();
                 }
-                unread += 1;
+                unread.push(place);
             }
             None => {}
         }
@@ -79,8 +79,12 @@ pub(super) fn judged<'c>(
     if judged.is_empty() {
         return Err(Error::Nothing(reason));
     }
+    let at_most = everywhere.may_be_one(&unread);
     let unseen = [
-        (unread, UnseenNamespaces::Unread(reason)),
+        (
+            unread.len() as u64,
+            UnseenNamespaces::Unread { reason, at_most },
+        ),
         (everywhere.hidden_processes, UnseenNamespaces::OfProcesses),
     ];
     let unseen = unseen.into_iter().filter(|(count, _)| *count > 0);

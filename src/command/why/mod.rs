@@ -13,9 +13,10 @@ use std::net::IpAddr;
 
 use self::question::Question;
 use self::sockets::Seen;
-use super::annotate::{Annotator, Wants};
+use super::annotate::Annotator;
 use super::context::Context;
 use super::outcome::{Error, Finish};
+use super::wants::Wants;
 use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{

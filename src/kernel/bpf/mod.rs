@@ -7,7 +7,7 @@
 
 use std::io;
 
-use super::visibility::effective_capabilities;
+use super::privilege::effective_capabilities;
 
 mod btf;
 mod instruction;

@@ -1,7 +1,7 @@
 //! Who holds which socket, told by the kernel at once: a BPF program is called for every open
-//! file of every process, and writes a record for each socket.
+//! file of every process, and writes a record for each socket; or for each namespace.
 //!
-//! It is the walk of `holders` made inside of the kernel, ten times as fast where there are
+//! It is the walk of `walk` made inside of the kernel, ten times as fast where there are
 //! many files, and needs a kernel of 5.8 or later. Where it is unavailable, `/proc` is walked
 //! instead.
 
@@ -14,7 +14,7 @@ use super::instruction::{
 };
 use super::iterator::KernelIterator;
 use super::types::{in_types, offset};
-use crate::kernel::host::{INITIAL_PID_NAMESPACE, namespace_inode};
+use crate::kernel::namespace::{INITIAL_PID_NAMESPACE, namespace_inode};
 use crate::model::Holder;
 
 /// The function whose arguments the program gets; the program is an implementation of it.
@@ -31,16 +31,17 @@ pub(in crate::kernel) fn permitted() -> Result<(), Unavailable> {
     super::permitted()
 }
 
-/// Every socket's inode and one holder of it, in no order, of all processes of the machine.
+/// The inode of every open file on the file system of this magic number, as of every socket, and
+/// one holder of it, in no order, of all processes of the machine.
 ///
 /// As in `/proc/PID/fd`, the files of a process are those of its first thread. When that has
 /// ended they are those of the others; if these are several, each tells of them.
-pub(in crate::kernel) fn scan() -> Result<Vec<(u64, Holder)>, Unavailable> {
+pub(in crate::kernel) fn scan(magic: i32) -> Result<Vec<(u64, Holder)>, Unavailable> {
     permitted()?;
     let layout = in_types(Layout::resolve)?;
     let mut holders = Vec::new();
     let take = |record: &_| holders.push(holder(record));
-    layout.iterator.walk(&program(&layout), take)?;
+    layout.iterator.walk(&program(&layout, magic), take)?;
     Ok(holders)
 }
 
@@ -90,34 +91,30 @@ impl Layout {
     }
 }
 
-/// The magic number of the file system that sockets are in. Not every inode of type socket is in
-/// it: the name of a Unix socket is one too, opened with O_PATH.
-const SOCKFS_MAGIC: i32 = 0x534F_434B;
-
 /// The program. The arguments are those of [`ITERATOR`]:
 /// `struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file`.
-fn program(layout: &Layout) -> Vec<Instruction> {
+fn program(layout: &Layout, magic: i32) -> Vec<Instruction> {
     let body = [
-        copy(6, 1),                          //  0 arguments
-        load64(7, 6, 8),                     //  1 task
-        skip_if_is(7, 0, 23),                //  2 none: the walk is over
-        load64(8, 6, 24),                    //  3 file
-        skip_if_is(8, 0, 21),                //  4 none: likewise
-        load32(9, 7, layout.tgid),           //  5 process
-        load32(1, 7, layout.pid),            //  6 thread
-        skip_if_same(1, 9, 3),               //  7 the first one
-        load64(1, 7, layout.leader),         //  8 another, with files of its own; the first one's
-        load64(1, 1, layout.files),          //  9 files count,
-        skip_if_is_not(1, 0, 15),            // 10 unless it has ended and left its own to this one
-        load64(8, 8, layout.inode),          // 11 inode
-        load64(1, 8, layout.superblock),     // 12 its file system
-        load64(1, 1, layout.magic),          // 13
-        skip_if_is_not(1, SOCKFS_MAGIC, 11), // 14 no socket
-        load64(8, 8, layout.number),         // 15
-        store64(10, -16, 8),                 // 16 the record on the stack: number of the inode
-        store32(10, -8, 9),                  // 17 process
-        load64(1, 6, 16),                    // 18
-        store32(10, -4, 1),                  // 19 descriptor
+        copy(6, 1),                      //  0 arguments
+        load64(7, 6, 8),                 //  1 task
+        skip_if_is(7, 0, 23),            //  2 none: the walk is over
+        load64(8, 6, 24),                //  3 file
+        skip_if_is(8, 0, 21),            //  4 none: likewise
+        load32(9, 7, layout.tgid),       //  5 process
+        load32(1, 7, layout.pid),        //  6 thread
+        skip_if_same(1, 9, 3),           //  7 the first one
+        load64(1, 7, layout.leader),     //  8 another, with files of its own; the first one's
+        load64(1, 1, layout.files),      //  9 files count,
+        skip_if_is_not(1, 0, 15),        // 10 unless it has ended and left its own to this one
+        load64(8, 8, layout.inode),      // 11 inode
+        load64(1, 8, layout.superblock), // 12 its file system
+        load64(1, 1, layout.magic),      // 13
+        skip_if_is_not(1, magic, 11),    // 14 not what is sought
+        load64(8, 8, layout.number),     // 15
+        store64(10, -16, 8),             // 16 the record on the stack: number of the inode
+        store32(10, -8, 9),              // 17 process
+        load64(1, 6, 16),                // 18
+        store32(10, -4, 1),              // 19 descriptor
     ];
     let ending = layout.iterator.ending(-16, RECORD_LEN);
     [&body[..], &ending].concat()

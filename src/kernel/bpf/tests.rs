@@ -1,7 +1,7 @@
 //! What is tested wherever a program is refused.
 
 use super::{Unavailable, permitted};
-use crate::kernel::visibility::effective_capabilities;
+use crate::kernel::privilege::effective_capabilities;
 use std::io::Write;
 
 /// Who lacks a right is told which, before anything is tried; whoever has all is told the step.

@@ -4,7 +4,8 @@ use super::super::instruction::jumps;
 use super::super::iterator::NOTHING_TO_WRITE;
 use super::super::tests::check_refusal;
 use super::*;
-use crate::kernel::visibility::effective_capabilities;
+use crate::kernel::privilege::effective_capabilities;
+use crate::kernel::walk::{Sought, Task, scan_below};
 use crate::kernel::{HolderMethod, Host, find_holders, scan_holders};
 use nix::sys::resource::{Resource, getrlimit};
 use proptest::prelude::*;
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -134,7 +136,7 @@ fn bpf_finds_the_holders_that_proc_shows() {
         });
     assert_eq!(counts.len(), 3, "{counts:?}");
 
-    match scan() {
+    match scan(Sought::Sockets.magic()) {
         Ok(by_bpf) => {
             assert_eq!(ours(&by_bpf), expected);
             assert!(by_bpf.iter().all(|(inode, _)| *inode != own));
@@ -157,7 +159,10 @@ fn bpf_finds_the_holders_that_proc_shows() {
         );
     }
     let forced = find_holders(&Host::Live, HolderMethod::Bpf).unwrap();
-    assert_eq!(forced.without_bpf.is_some(), scan().is_err());
+    assert_eq!(
+        forced.without_bpf.is_some(),
+        scan(Sought::Sockets.magic()).is_err()
+    );
     end.send(()).unwrap();
     apart.join().unwrap();
 }
@@ -227,8 +232,27 @@ fn a_process_whose_first_thread_has_ended_keeps_its_sockets() {
     let expected = its(&by_proc.holders);
     let held = (inode, pid, u32::try_from(listener.as_raw_fd()).unwrap());
     assert!(expected.contains(&held), "{expected:?}");
-    match scan() {
+    match scan(Sought::Sockets.magic()) {
         Ok(by_bpf) => assert_eq!(its(&by_bpf), expected),
+        Err(refusal) => check_refusal(&refusal, permitted()),
+    }
+}
+
+#[test]
+fn who_has_a_network_namespace_open_is_told_by_either_way() {
+    let netns = File::open("/proc/self/ns/net").unwrap();
+    let _other = File::open("/proc/self/ns/uts").unwrap();
+    let holder = Holder {
+        pid: std::process::id(),
+        fd: u32::try_from(netns.as_raw_fd()).unwrap(),
+    };
+    let held = (netns.metadata().unwrap().ino(), holder);
+    let by_proc = scan_below(Path::new("/proc"), Sought::Namespaces, Task::Find).unwrap();
+    assert!(by_proc.holders.contains(&held), "{held:?}: {by_proc:?}");
+    match scan(Sought::Namespaces.magic()) {
+        Ok(by_bpf) => {
+            assert!(by_bpf.contains(&held), "{held:?}: {by_bpf:?}");
+        }
         Err(refusal) => check_refusal(&refusal, permitted()),
     }
 }
@@ -250,7 +274,7 @@ fn every_jump_leads_to_the_end() {
         magic: 10,
     };
     let end = 20 + NOTHING_TO_WRITE;
-    assert_eq!(jumps(&program(&offsets)), [end, end, 11, end, end]);
+    assert_eq!(jumps(&program(&offsets, 0)), [end, end, 11, end, end]);
 }
 
 #[test]

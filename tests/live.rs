@@ -442,9 +442,9 @@ fn check_timers(
                 } else {
                     60_000
                 };
-                let possible = after.milliseconds..=before.milliseconds + cut;
-                // The kernel's own clock may tick in steps of 10 ms.
-                assert!(possible.contains(&(found.milliseconds + 10)), "{what}");
+                assert!(found.milliseconds <= before.milliseconds + cut, "{what}");
+                // /proc counts in steps of 10 ms.
+                assert!(found.milliseconds + 10 > after.milliseconds, "{what}");
                 kinds.insert(found.kind);
             }
             _ => (),
@@ -456,10 +456,11 @@ fn check_timers(
 #[test]
 fn timers_run_as_ss_says() {
     beside_ss(|| {
-        let _population = Population::random(1, SIZE);
         let args = words("-tano");
         for collector in Collector::BOTH {
             for format in Reading::FORMATS {
+                // TIME-WAIT lasts a minute.
+                let _population = Population::random(1, SIZE);
                 let mut compared = BTreeSet::new();
                 wait_until("timers of every kind run down undisturbed", || {
                     let started = Instant::now();
@@ -1048,25 +1049,27 @@ fn what_nobody_can_own_has_no_owner_and_no_warning() {
 /// Outside of any namespace of our own: in one, BPF is out of reach.
 #[test]
 fn owners_are_the_same_by_either_way() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (listener, port) = listener();
     let holders = [
         Holder::of(&[listener.as_fd()]),
         Holder::twice(&[listener.as_fd()]),
     ];
-    let filter = format!("sport = :{}", listener.local_addr().unwrap().port());
+    let filter = format!("sport = :{port}");
     let by = |owners: &str, flags: &str| {
         portstat::finish(portstat::command(&[flags, &filter]).env("PORTSTAT_OWNERS", owners))
             .exited(0)
     };
-    let proc = by("proc", "-tlnpv");
+    // What other tests start holds all that this process has until it is another program.
+    drop(listener);
+    let pids = BTreeSet::from(holders.each_ref().map(Holder::pid));
+    let mut proc = by("proc", "-tlnpv");
+    wait_until("that nobody else holds it", || {
+        proc = by("proc", "-tlnpv");
+        let rows = rows::plain(proc.text(), &words("-tlnpv"));
+        let owners = rows.iter().flat_map(|row| &row.owners);
+        owners.map(|owner| owner.pid).collect::<BTreeSet<_>>() == pids
+    });
     assert!(!proc.stderr.contains("BPF"), "{}", proc.stderr);
-    for holder in &holders {
-        assert!(
-            proc.text().contains(&format!("pid={},", holder.pid())),
-            "{}",
-            proc.text()
-        );
-    }
     for flags in ["-tlnp", "-tlnpv"] {
         assert_eq!(by("", flags).text(), proc.text());
         let bpf = by("bpf", flags);

@@ -36,29 +36,17 @@ fn every_namespace_is_heard_of_and_rows_tell_which() {
             wait_until("that a room is heard of", || hears_of(&stream, room));
         }
         // What is there now is seen once something younger was.
-        wait_until_seen(&stream);
+        stream.wait_until_seen_by(PORT);
         let inodes = rooms.each_ref().map(|room| room.inode);
         let [red, other] = rooms;
         drop(red);
-        let event = stream.event();
-        assert_eq!(event["netns"], inodes[0]);
+        let event = stream.event_that(|event| event["netns"] == inodes[0]);
         assert_eq!(event["netns_name"], "red");
         assert_eq!(event["owners"][0]["comm"], "web", "{event}");
         assert_eq!(event["last_state"], "LISTEN");
         drop(other);
-        let event = stream.event();
-        assert_eq!(event["netns"], inodes[1]);
+        let event = stream.event_that(|event| event["netns"] == inodes[1]);
         assert_eq!(event["owners"][0]["comm"], "api", "{event}");
-    });
-}
-
-/// As [`Stream::wait_until_seen`], by the one port that passes the filter.
-fn wait_until_seen(stream: &Stream) {
-    wait_until("that what lives was looked at", || {
-        let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        drop(probe);
-        !stream.event()["last_state"].is_null()
     });
 }
 

@@ -401,14 +401,14 @@ fn ran_down(before: &Timer, after: &Timer, apart: Duration) -> bool {
 }
 
 /// Insists that each timer that only ran down between two looks of ss is told as it was between
-/// them, and returns the kinds of those.
+/// them, and returns the kinds of those, and whether they had fired before.
 #[track_caller]
 fn check_timers(
     before: &[Row],
     reading: Reading,
     after: &[Row],
     apart: Duration,
-) -> BTreeSet<String> {
+) -> BTreeSet<(String, bool)> {
     let netlink = reading.collector == Collector::Netlink;
     let shown = |rows: &[Row]| {
         if netlink {
@@ -445,7 +445,7 @@ fn check_timers(
                 assert!(found.milliseconds <= before.milliseconds + cut, "{what}");
                 // /proc counts in steps of 10 ms.
                 assert!(found.milliseconds + 10 > after.milliseconds, "{what}");
-                kinds.insert(found.kind);
+                kinds.insert((found.kind, before.retransmits > 0));
             }
             _ => (),
         }
@@ -468,9 +468,10 @@ fn timers_run_as_ss_says() {
                     let reading = Reading::of(collector, format, &args);
                     let after = ss::rows(&args);
                     compared.extend(check_timers(&before, reading, &after, started.elapsed()));
-                    compared
-                        .iter()
-                        .eq(["keepalive", "on", "persist", "timewait"])
+                    let kinds = BTreeSet::from_iter(compared.iter().map(|(kind, _)| &kind[..]));
+                    kinds.iter().eq(&["keepalive", "on", "persist", "timewait"])
+                        && compared.contains(&("on".to_owned(), true))
+                        && compared.contains(&("persist".to_owned(), true))
                 });
             }
         }

@@ -214,6 +214,11 @@ pub fn has_joined(table: &str, pid: u32, groups: &str) -> bool {
     row(table, pid).is_some_and(|fields| fields[3] == groups)
 }
 
+/// How many bytes of events wait for a process.
+pub fn waiting_for(pid: u32) -> Option<u64> {
+    row("/proc/thread-self/net/netlink", pid)?[4].parse().ok()
+}
+
 /// The fields of the first netlink socket of sock_diag of a process.
 fn row(table: &str, pid: u32) -> Option<Vec<String>> {
     let pid = pid.to_string();

@@ -20,7 +20,7 @@ use support::population::Population;
 use support::portstat;
 use support::socket;
 use support::ss::{self, beside_ss};
-use support::waiting::steadily_beside;
+use support::waiting::{steadily_beside, wait_until};
 
 /// Connections of every congestion control that may be used here, some with data under way.
 fn busy_connections() -> Vec<OwnedFd> {
@@ -184,11 +184,18 @@ fn two_lines_a_socket_unless_told_otherwise() {
     beside_ss(|| {
         let _population = Population::random(6, 100);
         let count = |flags: &[&str]| portstat::run(flags).exited(0).text().lines().count();
-        let one = count(&["-tanH"]);
-        assert_eq!(count(&["-tanHi"]), 2 * one);
-        assert_eq!(count(&["-tanHm"]), 2 * one);
-        assert_eq!(count(&["-tanHim", "-O"]), one);
-        assert_eq!(count(&["-tanHio", "-O", "--columns", "local,rtt_us"]), one);
+        let (one, counts) = steadily_beside(
+            || count(&["-tanH"]),
+            || {
+                [
+                    count(&["-tanHi"]),
+                    count(&["-tanHm"]),
+                    count(&["-tanHim", "-O"]),
+                    count(&["-tanHio", "-O", "--columns", "local,rtt_us"]),
+                ]
+            },
+        );
+        assert_eq!(counts, [2 * one, 2 * one, one, one]);
     });
 }
 
@@ -213,6 +220,9 @@ fn json_tells_what_the_socket_tells_its_owner() {
         let (server, _): (TcpStream, _) = listener.accept().unwrap();
         socket::write(&client, &[1; 5000]);
         let port = format!("sport = :{}", socket::local_address(&client).port());
+        wait_until("that all is acknowledged", || {
+            socket::tcp_info(client.as_fd()).tcpi_unacked == 0
+        });
 
         let shown = only_socket(&["-tneim", "--tos", "--json", &port]);
         let own = socket::tcp_info(client.as_fd());

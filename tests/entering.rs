@@ -10,7 +10,7 @@ use std::process::Command;
 
 use nix::sys::socket::SockType;
 use serde_json::Value;
-use support::dial::{Source, dial};
+use support::dial::{Source, await_row, dial};
 use support::mounts::mount;
 use support::namespace::{in_namespace, is_forbidden, skip};
 use support::netns::{Room, empty_run, name_netns};
@@ -163,6 +163,7 @@ fn what_a_server_left_is_destroyed_in_the_namespace() {
             let client = dial(SockType::Stream, Source::Exactly(from), at).unwrap();
             drop(listener.accept().unwrap());
             drop(client);
+            await_row("TIME-WAIT", at);
         };
         leave();
         room.enter(leave);

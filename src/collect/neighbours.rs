@@ -54,12 +54,18 @@ pub fn read_neighbours(host: &Host, port: u16) -> Neighbours {
         match sockets {
             Ok(sockets) if sockets.is_empty() => {}
             Ok(sockets) => neighbours.found.push(Neighbour { namespace, sockets }),
-            // With its last process the namespace ends.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if has_ended(&error) => {}
             Err(_) => neighbours.unread += 1,
         }
     }
     neighbours
+}
+
+/// Whether a namespace cannot be read because there is none any more: with its last process it ends,
+/// and then its tables are there for a moment but cannot be opened.
+fn has_ended(error: &io::Error) -> bool {
+    let is_ending = matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ESRCH));
+    is_ending || error.kind() == io::ErrorKind::NotFound
 }
 
 /// The sockets of a namespace that take what comes in on a port, over netlink: `None` where it
@@ -198,6 +204,17 @@ mod tests {
         ];
         check(Protocol::Tcp, &text.concat(), &[1, 3]);
         check(Protocol::Tcp, "", &[]);
+    }
+
+    #[test]
+    fn what_has_ended_is_not_closed() {
+        let of = io::Error::from_raw_os_error;
+        for gone in [libc::ENOENT, libc::ESRCH, libc::ENXIO] {
+            assert!(has_ended(&of(gone)), "{gone}");
+        }
+        for closed in [libc::EACCES, libc::EPERM, libc::EMFILE] {
+            assert!(!has_ended(&of(closed)), "{closed}");
+        }
     }
 
     #[test]

@@ -23,6 +23,10 @@ fn end_on(port: u16) {
 fn lost(errors: &str) -> u64 {
     let number = |line: &str| {
         let said = line.strip_prefix("portstat: ").unwrap();
+        // Who held a socket that ended while it was looked for may be anybody.
+        if said.starts_with("owners of ") && said.contains(" hidden: ") {
+            return 0;
+        }
         assert!(
             said.contains("destroyed sockets were lost: more came"),
             "{line}"

@@ -1,13 +1,18 @@
 //! Events of other network namespaces.
 
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use crate::stream::{Stream, has_joined};
+use crate::stream::{Stream, has_joined, waiting_for};
 use crate::support::holder::without_rights;
 use crate::support::namespace::{in_namespace, is_forbidden, skip};
 use crate::support::netns::{Room, empty_run, name_netns};
 use crate::support::portstat::command;
-use crate::support::waiting::wait_until;
+use crate::support::waiting::{PATIENCE, wait_until};
 
 const PORT: u16 = 8080;
 const ALL: &str = "0000000f";
@@ -36,29 +41,17 @@ fn every_namespace_is_heard_of_and_rows_tell_which() {
             wait_until("that a room is heard of", || hears_of(&stream, room));
         }
         // What is there now is seen once something younger was.
-        wait_until_seen(&stream);
+        stream.wait_until_seen_by(PORT);
         let inodes = rooms.each_ref().map(|room| room.inode);
         let [red, other] = rooms;
         drop(red);
-        let event = stream.event();
-        assert_eq!(event["netns"], inodes[0]);
+        let event = stream.event_that(|event| event["netns"] == inodes[0]);
         assert_eq!(event["netns_name"], "red");
         assert_eq!(event["owners"][0]["comm"], "web", "{event}");
         assert_eq!(event["last_state"], "LISTEN");
         drop(other);
-        let event = stream.event();
-        assert_eq!(event["netns"], inodes[1]);
+        let event = stream.event_that(|event| event["netns"] == inodes[1]);
         assert_eq!(event["owners"][0]["comm"], "api", "{event}");
-    });
-}
-
-/// As [`Stream::wait_until_seen`], by the one port that passes the filter.
-fn wait_until_seen(stream: &Stream) {
-    wait_until("that what lives was looked at", || {
-        let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        drop(probe);
-        !stream.event()["last_state"].is_null()
     });
 }
 
@@ -82,6 +75,40 @@ fn a_namespace_that_appears_later_is_heard_of_and_one_that_ends_is_let_go() {
             });
             sockets.count() == 1
         });
+    });
+}
+
+/// While nobody reads what is printed, a namespace comes and goes.
+#[test]
+fn what_a_namespace_announced_is_told_although_it_is_over() {
+    with_names(|| {
+        let args = ["-E", "-N", "all", "-nH", "--format=plain", "sport = :8080"];
+        let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let queue = || waiting_for(child.id()).unwrap_or_default();
+        wait_until("that events wait to be read", || {
+            (0..1000).for_each(|_| drop(UdpSocket::bind((Ipv4Addr::LOCALHOST, PORT)).unwrap()));
+            let before = queue();
+            thread::sleep(Duration::from_millis(100));
+            before > 0 && queue() == before
+        });
+        let room = Room::listening("late", PORT);
+        let table = format!("/proc/{}/net/netlink", room.process.pid());
+        wait_until("that the room is heard of", || {
+            has_joined(&table, child.id(), ALL)
+        });
+        let end = format!(" netns:{}", room.inode);
+        drop(room);
+        // There are looks meanwhile, which nothing shows.
+        thread::sleep(Duration::from_millis(2500));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut ends = lines.map(move |line| line.unwrap().ends_with(&end));
+        let (tell, told) = mpsc::channel();
+        let reader = thread::spawn(move || ends.any(|is_it| is_it && tell.send(()).is_ok()));
+        let found = told.recv_timeout(PATIENCE);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reader.join().unwrap();
+        found.unwrap();
     });
 }
 

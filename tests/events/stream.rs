@@ -121,9 +121,16 @@ impl Stream {
     /// The next event of a socket on this port; those before are passed over.
     #[track_caller]
     pub fn event_on(&self, port: u16) -> Value {
+        self.event_that(|event| event["local"]["port"] == port)
+    }
+
+    /// The next event that is meant; those before are passed over, as of sockets by which was
+    /// found out what was seen.
+    #[track_caller]
+    pub fn event_that(&self, is_meant: impl Fn(&Value) -> bool) -> Value {
         loop {
             let event = self.event();
-            if event["local"]["port"] == port {
+            if is_meant(&event) {
                 return event;
             }
         }
@@ -133,11 +140,19 @@ impl Stream {
     /// younger than they are.
     #[track_caller]
     pub fn wait_until_seen(&self) {
+        self.wait_until_seen_by(0);
+    }
+
+    /// The same, by a socket on a port that passes its filter.
+    #[track_caller]
+    pub fn wait_until_seen_by(&self, port: u16) {
+        // The more there is to look at, the rarer are the looks.
+        let mut lifetime = Duration::from_millis(100);
         wait_until("that what lives was looked at", || {
-            let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
             let port = probe.local_addr().unwrap().port();
-            // Long enough for a look now and then, whatever else the machine does.
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(lifetime);
+            lifetime *= 2;
             drop(probe);
             // A filter may leave out what was not seen.
             while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
@@ -197,6 +212,11 @@ impl Drop for Stream {
 /// Whether a process has a netlink socket in these groups of sock_diag, by a table of them.
 pub fn has_joined(table: &str, pid: u32, groups: &str) -> bool {
     row(table, pid).is_some_and(|fields| fields[3] == groups)
+}
+
+/// How many bytes of events wait for a process.
+pub fn waiting_for(pid: u32) -> Option<u64> {
+    row("/proc/thread-self/net/netlink", pid)?[4].parse().ok()
 }
 
 /// The fields of the first netlink socket of sock_diag of a process.

@@ -159,7 +159,7 @@ pub fn reset(connection: Connection) {
 
 /// Waits until there is a TCP socket in a state (ss's name) at a local address.
 #[track_caller]
-fn await_row(state: &str, local: SocketAddr) {
+pub fn await_row(state: &str, local: SocketAddr) {
     let local = super::rows::shown(local.ip(), None, local.port(), false);
     wait_until(state, || {
         proc_net::rows()

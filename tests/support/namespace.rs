@@ -21,7 +21,7 @@ use std::{env, fs};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::{getegid, geteuid};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, write};
@@ -152,6 +152,7 @@ fn spawn_in_namespace(command: &mut Command, keep_rights: bool) -> io::Result<Ch
     let uid_map = format!("0 {} 1", geteuid());
     let gid_map = format!("0 {} 1", getegid());
     let enter = move || {
+        set_default_signals()?;
         if keep_rights && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
             return Ok(set_pdeathsig(Signal::SIGKILL)?);
         }
@@ -168,6 +169,20 @@ fn spawn_in_namespace(command: &mut Command, keep_rights: bool) -> io::Result<Ch
     // SAFETY: Between fork and exec `enter` makes system calls only, with
     // paths and contents laid out beforehand: it neither allocates nor locks.
     unsafe { command.pre_exec(enter) }.spawn()
+}
+
+/// Has signals end a process, whatever whoever started the tests ignores.
+fn set_default_signals() -> nix::Result<()> {
+    for ends in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+    ] {
+        // SAFETY: No function of ours is set to handle it.
+        unsafe { signal(ends, SigHandler::SigDfl) }?;
+    }
+    SigSet::empty().thread_set_mask()
 }
 
 /// Writes a small file in one system call, with no allocation.

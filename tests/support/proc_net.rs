@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::rows::{Row, Timer, shown};
 
@@ -46,6 +46,25 @@ pub fn rows() -> Vec<Row> {
     }
     rows.sort();
     rows
+}
+
+/// In how many milliseconds the timer of a TCP socket over IPv4 fires that is at this local
+/// address.
+#[track_caller]
+pub fn timer_of(local: SocketAddr) -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+    let wanted = shown(local.ip(), None, local.port(), false);
+    let mut lines = text.lines().skip(1);
+    let line = lines.find(|line| row(line, "tcp").local == wanted);
+    let line = line.unwrap_or_else(|| panic!("nothing at {local}:\n{text}"));
+    let (_, ticks) = line
+        .split_whitespace()
+        .nth(5)
+        .unwrap()
+        .split_once(':')
+        .unwrap();
+    // A hundred a second, whatever the kernel's own clock does.
+    u64::from_str_radix(ticks, 16).unwrap() * 10
 }
 
 fn row(line: &str, proto: &str) -> Row {

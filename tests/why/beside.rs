@@ -122,7 +122,12 @@ fn what_another_namespace_has_is_told_and_blocks_nobody() {
     beside("python3", || {
         let mut started = Started::default();
         let pid = server_elsewhere(&mut started);
-        let answer = asked(&Wanted::tcp("0.0.0.0:8234"));
+        let mut answer = asked(&Wanted::tcp("0.0.0.0:8234"));
+        // Of many others only those of the first second are read.
+        wait_until("that it is among those that are read", || {
+            answer = asked(&Wanted::tcp("0.0.0.0:8234"));
+            !answer.notes.is_empty()
+        });
         let mark = format!("{}[{pid}]", name_of(pid));
         answer.free().noting(&[&mark, "namespace"]);
         let ran = portstat::run(&["why", "0.0.0.0:8234"]).exited(0);

@@ -20,7 +20,7 @@ use crate::support::socket::{bind, listen, open};
 /// Ports of the servers, outside the range.
 const SERVERS: [u16; 2] = [9000, 9001];
 /// No fewer rounds than this, however slow the machine is, and no more than there are ports.
-const ROUNDS: (usize, usize) = (20, 400);
+const ROUNDS: (usize, usize) = (40, 400);
 
 /// One round: sockets at random in a range of their own, which later rounds are not concerned by.
 struct Round<'s> {

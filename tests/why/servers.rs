@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use crate::answer::{Answer, Blocker, array, only_answer};
 use crate::ask::{asked, asked_with};
 use crate::processes::{ADDRESS, Started, await_server, beside, children_of, end, find, name_of};
-use crate::setup::{await_row, run_fix};
+use crate::setup::run_fix;
+use crate::support::dial::await_row;
 use crate::support::portstat;
 use crate::support::waiting::wait_until;
 use crate::wanted::Wanted;
@@ -364,22 +365,28 @@ fn a_child_of_a_parent_that_closed_its_listener_is_named() {
     });
 }
 
-/// A server of one thread that has accepted a connection, and does something with it.
+/// A server of one thread that has accepted a connection, and does something with it. It says when
+/// it has done so far: what it did while it was looked at nobody could tell.
 #[track_caller]
 fn check_busy(does: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
     let script = format!(
-        "import socket, subprocess, time\n\
+        "import os, socket, time\n\
+         def ready(): open('{}', 'w').close()\n\
          s = socket.socket()\n\
          s.bind(('127.0.0.1', 8080))\n\
          s.listen(5)\n\
          c, _ = s.accept()\n\
-         {does}\n"
+         {does}\n",
+        ready.display()
     );
     beside("python3", || {
         let mut started = Started::default();
         // The connection by which it is seen to answer is the one that it accepts.
         let server = started.server(Command::new("python3").args(["-c", &script]));
         let client = TcpStream::connect(ADDRESS);
+        wait_until("a busy server", || ready.exists());
         let answer = asked(&Wanted::tcp(ADDRESS));
         check_named(&answer, "listener", &name_of(server), server);
         drop(client);
@@ -388,13 +395,13 @@ fn check_busy(does: &str) {
 
 #[test]
 fn a_server_that_is_busy_with_a_connection_is_one() {
-    check_busy("c, _ = s.accept(); c.recv(1)");
+    check_busy("c, _ = s.accept(); ready(); c.recv(1)");
 }
 
 /// What it opened itself it has not inherited.
 #[test]
 fn a_server_that_waits_for_something_else_is_one() {
-    check_busy("time.sleep(100)");
+    check_busy("ready(); time.sleep(100)");
 }
 
 #[test]
@@ -425,7 +432,7 @@ fn many_workers_with_many_sockets_are_read_once() {
 /// Whoever accepted what came in is the server, though its descriptor could be inherited.
 #[test]
 fn a_server_that_has_accepted_a_connection_is_one() {
-    check_busy("s.set_inheritable(True); time.sleep(100)");
+    check_busy("s.set_inheritable(True); ready(); time.sleep(100)");
 }
 
 /// One that forks for each connection, and has as many children as it may have.
@@ -433,10 +440,9 @@ fn a_server_that_has_accepted_a_connection_is_one() {
 fn a_server_that_waits_for_its_children_is_one() {
     check_busy(
         "s.set_inheritable(True)\n\
-         import os\n\
          c, _ = s.accept()\n\
          if os.fork() == 0:\n \
-         s.close(); c.recv(1); os._exit(0)\n\
+         s.close(); ready(); c.recv(1); os._exit(0)\n\
          c.close(); os.wait()",
     );
 }

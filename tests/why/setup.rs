@@ -11,10 +11,7 @@ use rustix::event::epoll;
 use crate::answer::Blocker;
 use crate::support::dial::{Connection, Source, dial, set_port_range};
 use crate::support::portstat;
-use crate::support::proc_net;
-use crate::support::rows;
 use crate::support::socket::{accept, bind, listen, local_address, open};
-use crate::support::waiting::wait_until;
 use crate::wanted::Wanted;
 
 /// The port that is asked for.
@@ -119,17 +116,6 @@ pub fn listener(at: SocketAddr) -> OwnedFd {
     bind(&fd, at).unwrap();
     listen(&fd, 5).unwrap();
     fd
-}
-
-/// Waits until a TCP socket with this local address is in a state (ss's name).
-#[track_caller]
-pub fn await_row(state: &str, local: SocketAddr) {
-    let local = rows::shown(local.ip(), None, local.port(), false);
-    wait_until(state, || {
-        let rows = proc_net::rows();
-        rows.iter()
-            .any(|row| row.state == state && row.local == local)
-    });
 }
 
 /// An address with a port.

@@ -99,6 +99,8 @@ impl Events<'_> {
             if self.wait(arrivals, is_ready) == Waited::Unread {
                 return Ok(Next::Finished);
             }
+            // What ended namespaces announced is received before they are left.
+            let moved = self.watch.take_moved();
             arrivals.receive()?;
             arrivals.warn_of_losses();
             self.warned.warn_of_gaps(&self.watch.take_gaps());
@@ -110,7 +112,7 @@ impl Events<'_> {
             if found && self.plan.quiet {
                 return Ok(Next::Finished);
             }
-            if let Some(moved) = self.watch.take_moved() {
+            if let Some(moved) = moved {
                 return Ok(Next::Moved(moved));
             }
             if rows.are_stale() {

@@ -134,7 +134,10 @@ impl Watcher {
                         Ok(seen) => look = self.heed(seen, &mut gaps),
                         Err(gap) => gaps.push(gap),
                     }
-                    moved = self.moved(host, &mut gaps);
+                    // One at a time: what a namespace announced is told of the host it was on.
+                    if !self.has_untaken() {
+                        moved = self.moved(host, &mut gaps);
+                    }
                 }
                 Err(gap) => gaps.push(gap),
             }
@@ -178,6 +181,12 @@ impl Watcher {
             })
     }
 
+    /// Whether other namespaces were found and that was not taken yet.
+    fn has_untaken(&self) -> bool {
+        let news = self.news.upgrade();
+        news.is_some_and(|news| locked(&news).moved.is_some())
+    }
+
     /// Joins new namespaces, where there are any; what they announce waits until it is taken.
     fn moved(&mut self, host: Host, gaps: &mut Vec<Gap>) -> Option<Moved> {
         let Host::Everywhere(everywhere) = &host else {
@@ -206,10 +215,7 @@ fn tell(news: &Mutex<News>, look: Look, gaps: Vec<Gap>, moved: Option<Moved>) {
     news.look = look;
     news.has_looked = true;
     news.gaps.extend(gaps);
-    if let Some(mut moved) = moved {
-        // What was joined before and not yet taken is joined once.
-        let untaken = news.moved.take().map(|untaken| untaken.sources);
-        moved.sources.splice(0..0, untaken.into_iter().flatten());
-        news.moved = Some(moved);
+    if moved.is_some() {
+        news.moved = moved;
     }
 }

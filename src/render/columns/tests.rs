@@ -91,7 +91,7 @@ fn many_owners_take_no_longer_each_than_few() {
         assert_eq!(owned(column, &processes).matches(',').count(), 39_999);
     }
     // Compared with each other they would take minutes.
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

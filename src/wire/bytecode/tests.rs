@@ -188,7 +188,7 @@ fn what_is_too_long_is_given_up_early() {
             assert_eq!(compile(&join(of(10_000))), None);
             assert_eq!(compile(&Expression::Not(Box::new(join(of(10_000))))), None);
         }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
     }
 }
 

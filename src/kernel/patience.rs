@@ -4,15 +4,22 @@
 //! that of its memory, an epoll for that of the epoll, a copied descriptor and the system call of
 //! a thread for that of an exec, the file it runs for the file's server. A process that is stuck
 //! in the kernel, as behind a file server that has gone, may hold them for ever. So a thread of its
-//! own asks, is waited for a moment, and is left behind where it does not come back.
+//! own asks, is waited for a moment, and is left behind where it does not come back. On a busy
+//! machine it is waited for longer, as long as all that it waits for is a processor.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-/// Far longer than an answer takes, on a busy machine too.
+use rustix::thread::{Pid, gettid};
+
+/// Far longer than an answer takes.
 const MOMENT: Duration = Duration::from_millis(500);
+/// So many moments are waited for a thread that only waits for a processor.
+const MOST_MOMENTS: usize = 40;
 /// Threads that are left behind before nobody is asked any more.
 const MOST_LATE: usize = 4;
 
@@ -23,7 +30,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Patience {
     moment: Duration,
     /// The thread that asks, where there is one that is not stuck.
-    worker: Option<Sender<Job>>,
+    worker: Option<Worker>,
     /// Processes of which something was asked in vain.
     late: BTreeSet<u32>,
     /// Processes of which nothing was asked any more.
@@ -70,18 +77,20 @@ impl Patience {
             self.unasked.insert(pid);
             return None;
         };
-        worker.send(Box::new(asks)).ok()?;
-        match answer.recv_timeout(self.moment) {
-            Ok(answer) => {
-                self.worker = Some(worker);
-                Some(answer)
+        worker.jobs.send(Box::new(asks)).ok()?;
+        for _ in 0..MOST_MOMENTS {
+            match answer.recv_timeout(self.moment) {
+                Ok(answer) => {
+                    self.worker = Some(worker);
+                    return Some(answer);
+                }
+                Err(RecvTimeoutError::Timeout) if worker.may_run() => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return None,
             }
-            Err(RecvTimeoutError::Timeout) => {
-                self.late.insert(pid);
-                None
-            }
-            Err(RecvTimeoutError::Disconnected) => None,
         }
+        self.late.insert(pid);
+        None
     }
 
     /// Whether something about a process was asked in vain.
@@ -102,17 +111,47 @@ impl Patience {
 }
 
 /// A thread that does what it is sent, and ends when nothing can be sent any more.
-fn worker() -> Option<Sender<Job>> {
+#[derive(Debug)]
+struct Worker {
+    jobs: Sender<Job>,
+    /// Its id, once it runs.
+    id: Arc<OnceLock<Pid>>,
+}
+
+fn worker() -> Option<Worker> {
     let (jobs, todo) = channel::<Job>();
-    let run = move || todo.into_iter().for_each(|job| job());
+    let id = Arc::new(OnceLock::new());
+    let told = Arc::clone(&id);
+    let run = move || {
+        told.get_or_init(gettid);
+        todo.into_iter().for_each(|job| job());
+    };
     thread::Builder::new().spawn(run).ok()?;
-    Some(jobs)
+    Some(Worker { jobs, id })
+}
+
+impl Worker {
+    /// Whether it waits for nothing but a processor.
+    fn may_run(&self) -> bool {
+        let Some(id) = self.id.get() else {
+            return true;
+        };
+        let stat = fs::read(format!("/proc/self/task/{}/stat", id.as_raw_nonzero()));
+        stat.is_ok_and(|stat| state(&stat) == Some(b'R'))
+    }
+}
+
+/// The state of a thread, which stands behind its name; the name may hold anything.
+fn state(stat: &[u8]) -> Option<u8> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(end + 2).copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::sync::Mutex;
+    use std::time::Instant;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -152,10 +191,29 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_works_is_waited_for() {
+        let mut patience = impatient();
+        let works = || {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(100) {}
+            1
+        };
+        assert_eq!(patience.ask(7, works), Some(1));
+        assert!(!patience.is_late(7));
+    }
+
+    #[test]
+    fn a_name_is_no_state() {
+        assert_eq!(state(b"12 (x) R 1) S 1 12"), Some(b'S'));
+        assert_eq!(state(b"12 (x"), None);
+        assert_eq!(state(b"12 (x)"), None);
+    }
+
+    #[test]
     fn too_many_are_not_waited_for() {
         let mut patience = impatient();
         let (hold, held) = channel::<()>();
-        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        let held = Arc::new(Mutex::new(held));
         for pid in 0..20 {
             let held = held.clone();
             let waits = move || held.lock().map(|held| held.recv().is_ok()).ok();

@@ -367,8 +367,9 @@ impl fmt::Display for Gap {
             Gap::Untold { what, reason } => write!(f, "the filter asks for {what}: {reason}"),
             Gap::Neighbours { count } => write!(
                 f,
-                "other network namespaces could not all be looked into: {count} are closed (run \
-                 as root, outside of any container)"
+                "{count} other network namespace{} could not be looked into (run as root, outside \
+                 of any container)",
+                if *count == 1 { "" } else { "s" }
             ),
             Gap::Namespaces { count, why } => why.write(f, *count),
             Gap::Within { namespace, gap } => write!(f, "netns {namespace}: {gap}"),

@@ -34,6 +34,13 @@ pub mod terminal;
 mod threads;
 mod visibility;
 
+// What unwinds stacks is linked in: in a shared library of its own it would cost each start a
+// tenth of what starting an empty program takes.
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code)]
+#[link(name = "gcc_eh")]
+unsafe extern "C" {}
+
 pub use addresses::host_addresses;
 pub use beside::Beside;
 pub use bind_probe::{BindAttempt, BindKind, try_bind};

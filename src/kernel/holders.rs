@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
 use super::bpf::{Unavailable, task_file};
+use super::holdings::Holdings;
 use super::host::Host;
 use crate::model::Holder;
 
@@ -48,9 +49,9 @@ pub enum HolderMethod {
 
 /// What a walk found.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub struct Scan<H = Vec<(u64, Holder)>> {
     /// Inode of a socket and one holder of it, in no order.
-    pub holders: Vec<(u64, Holder)>,
+    pub holders: H,
     /// Processes whose descriptors may not be read.
     pub unreadable: Vec<u32>,
     /// Processes that ended during the walk.
@@ -61,9 +62,9 @@ pub struct Scan {
     pub without_bpf: Option<Unavailable>,
 }
 
-impl Scan {
-    fn merge(&mut self, other: Scan) {
-        self.holders.extend(other.holders);
+impl<H: Holdings> Scan<H> {
+    fn merge(&mut self, other: Scan<H>) {
+        self.holders.append(other.holders);
         self.unreadable.extend(other.unreadable);
         self.vanished += other.vanished;
     }
@@ -71,12 +72,12 @@ impl Scan {
 
 /// Finds the holders of a host's sockets, by BPF or below `/proc`. The answers are the same but
 /// for processes that may not be read below `/proc`; these are named in both.
-pub fn find_holders(host: &Host, method: HolderMethod) -> io::Result<Scan> {
+pub fn find_holders<H: Holdings>(host: &Host, method: HolderMethod) -> io::Result<Scan<H>> {
     let root = host.path("proc");
     let turn = Turn::default();
     match (host, method) {
-        (Host::Recorded(_), _) => return scan_holders(&root, true),
-        (_, HolderMethod::Proc) => return scan_holders(&root, false),
+        (Host::Recorded(_), _) => return scan_below(&root, Task::FindRecorded),
+        (_, HolderMethod::Proc) => return scan_below(&root, Task::Find),
         (_, HolderMethod::Auto) => {
             let mut scan = scan_below(&root, Task::FindUntil(&turn))?;
             if !turn.passed.into_inner() {
@@ -93,7 +94,7 @@ pub fn find_holders(host: &Host, method: HolderMethod) -> io::Result<Scan> {
         }),
         Err(refusal) => Ok(Scan {
             without_bpf: Some(refusal),
-            ..scan_holders(&root, false)?
+            ..scan_below(&root, Task::Find)?
         }),
     }
 }
@@ -127,7 +128,7 @@ enum Task<'a> {
     Probe,
 }
 
-fn scan_below(proc_root: &Path, task: Task<'_>) -> io::Result<Scan> {
+fn scan_below<H: Holdings>(proc_root: &Path, task: Task<'_>) -> io::Result<Scan<H>> {
     let root = openat(
         CWD,
         proc_root,
@@ -237,8 +238,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// One thread's share: takes processes until none are left.
-    fn run(&self) -> Scan {
-        let mut scan = Scan::default();
+    fn run<H: Holdings>(&self) -> Scan<H> {
+        let mut scan = Scan::<H>::default();
         let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
         let buffer = match self.task {
             Task::Probe => &mut buffer[..PROBED_LEN],
@@ -267,7 +268,7 @@ impl Walk<'_> {
         &self,
         pid: u32,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<()> {
         let mut name = itoa::Buffer::new();
         let name = name.format(pid);
@@ -292,7 +293,7 @@ impl Walk<'_> {
         pid: u32,
         name: &str,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<()> {
         let tasks = format!("{name}/task");
         // A link for each thread, and two of any folder; the kernel's own threads have no others.
@@ -319,7 +320,7 @@ impl Walk<'_> {
         dir: &OwnedFd,
         pid: u32,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<Descriptors> {
         let mut entries = RawDir::new(dir, buffer);
         let mut target = [MaybeUninit::uninit(); TARGET_LEN];
@@ -335,7 +336,7 @@ impl Walk<'_> {
                 Ok(_) if matches!(self.task, Task::Probe) => break,
                 Ok((found, _)) => {
                     if let Some(inode) = socket_inode(found) {
-                        holders.push((inode, Holder { pid, fd }));
+                        holders.add(inode, Holder { pid, fd });
                     }
                 }
                 // Closed since it was listed, or no link at all (in a damaged recording).

@@ -134,7 +134,7 @@ fn bpf_finds_the_holders_that_proc_shows() {
         });
     assert_eq!(counts.len(), 3, "{counts:?}");
 
-    match scan() {
+    match scan::<Vec<_>>() {
         Ok(by_bpf) => {
             assert_eq!(ours(&by_bpf), expected);
             assert!(by_bpf.iter().all(|(inode, _)| *inode != own));
@@ -142,7 +142,7 @@ fn bpf_finds_the_holders_that_proc_shows() {
         Err(refusal) => check_refusal(&refusal, permitted()),
     }
     for method in [HolderMethod::Auto, HolderMethod::Proc, HolderMethod::Bpf] {
-        let scan = find_holders(&Host::Live, method).unwrap();
+        let scan = find_holders::<Vec<_>>(&Host::Live, method).unwrap();
         assert_eq!(ours(&scan.holders), expected, "{method:?}");
         assert!(
             pids.iter().all(|pid| !scan.unreadable.contains(pid)),
@@ -156,8 +156,8 @@ fn bpf_finds_the_holders_that_proc_shows() {
             "{method:?}"
         );
     }
-    let forced = find_holders(&Host::Live, HolderMethod::Bpf).unwrap();
-    assert_eq!(forced.without_bpf.is_some(), scan().is_err());
+    let forced = find_holders::<Vec<_>>(&Host::Live, HolderMethod::Bpf).unwrap();
+    assert_eq!(forced.without_bpf.is_some(), scan::<Vec<_>>().is_err());
     end.send(()).unwrap();
     apart.join().unwrap();
 }
@@ -227,7 +227,7 @@ fn a_process_whose_first_thread_has_ended_keeps_its_sockets() {
     let expected = its(&by_proc.holders);
     let held = (inode, pid, u32::try_from(listener.as_raw_fd()).unwrap());
     assert!(expected.contains(&held), "{expected:?}");
-    match scan() {
+    match scan::<Vec<_>>() {
         Ok(by_bpf) => assert_eq!(its(&by_bpf), expected),
         Err(refusal) => check_refusal(&refusal, permitted()),
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
@@ -19,8 +19,6 @@ use crate::model::Holder;
 
 /// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
 const ENTRIES_LEN: usize = 16 << 10;
-/// Enough for the first descriptors, of which each is as readable as the others.
-const PROBED_LEN: usize = 256;
 /// Longer than any `socket:[N]`; a longer target is none.
 const TARGET_LEN: usize = 40;
 /// A thread for fewer processes than this costs more than it saves.
@@ -87,16 +85,24 @@ pub fn find_holders<H: Holdings>(host: &Host, method: HolderMethod) -> io::Resul
         }
         (_, HolderMethod::Bpf) => {}
     }
-    match task_file::scan() {
-        Ok(holders) => Ok(Scan {
-            holders,
-            ..scan_below(&root, Task::Probe)?
-        }),
-        Err(refusal) => Ok(Scan {
-            without_bpf: Some(refusal),
-            ..scan_below(&root, Task::Find)?
-        }),
-    }
+    thread::scope(|scope| {
+        let probe = || scan_below(&root, Task::Probe);
+        let probing = thread::Builder::new().spawn_scoped(scope, probe);
+        match task_file::scan() {
+            Ok(holders) => {
+                let probed = match probing.map(ScopedJoinHandle::join) {
+                    Ok(Ok(probed)) => probed,
+                    Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                    Err(_) => probe(),
+                };
+                Ok(Scan { holders, ..probed? })
+            }
+            Err(refusal) => Ok(Scan {
+                without_bpf: Some(refusal),
+                ..scan_below(&root, Task::Find)?
+            }),
+        }
+    })
 }
 
 /// Walks the processes below `proc_root`, in parallel.
@@ -241,15 +247,11 @@ impl Walk<'_> {
     fn run<H: Holdings>(&self) -> Scan<H> {
         let mut scan = Scan::<H>::default();
         let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
-        let buffer = match self.task {
-            Task::Probe => &mut buffer[..PROBED_LEN],
-            Task::Find | Task::FindRecorded | Task::FindUntil(_) => &mut buffer[..],
-        };
         // A walk that has none left is not given up any more.
         while let Some(&pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
             && !self.is_given_up()
         {
-            match self.process(pid, buffer, &mut scan.holders) {
+            match self.process(pid, &mut buffer, &mut scan.holders) {
                 Ok(()) => {}
                 Err(Errno::NOENT | Errno::SRCH) if !matches!(self.task, Task::FindRecorded) => {
                     scan.vanished += 1;
@@ -277,6 +279,9 @@ impl Walk<'_> {
             let dir = open_dir(process, "fd")?;
             return self.descriptors(&dir, pid, buffer, holders).map(drop);
         }
+        if matches!(self.task, Task::Probe) {
+            return self.probe(name);
+        }
         let mut path = [0u8; 16];
         path[..name.len()].copy_from_slice(name.as_bytes());
         path[name.len()..name.len() + 3].copy_from_slice(b"/fd");
@@ -285,6 +290,17 @@ impl Walk<'_> {
             self.without_leader(pid, name, buffer, holders)?;
         }
         Ok(())
+    }
+
+    /// Fails where descriptors may not be read: whether they may is decided for every link of a
+    /// process alike.
+    fn probe(&self, name: &str) -> rustix::io::Result<()> {
+        let mut target = [MaybeUninit::uninit(); TARGET_LEN];
+        match readlinkat_raw(self.root, format!("{name}/exe"), &mut target) {
+            // The kernel's own threads run no file.
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes the files of a process whose first thread has ended: they are those of the others.
@@ -333,7 +349,6 @@ impl Walk<'_> {
             };
             seen = Descriptors::Some;
             match readlinkat_raw(dir, name, &mut target) {
-                Ok(_) if matches!(self.task, Task::Probe) => break,
                 Ok((found, _)) => {
                     if let Some(inode) = socket_inode(found) {
                         holders.add(inode, Holder { pid, fd });

@@ -8,8 +8,9 @@ mod summary;
 pub mod why;
 
 pub use ephemeral::{
-    Advice, Ask, Ephemeral, EphemeralSettings, Exposed, Findings, FirstFree, OwnerShare, Pool,
-    PoolKey, PoolKind, Reuse, Severity, Thresholds, TimeWaitReuse, Trend, Verdict, most_ports,
+    Advice, Ask, Ephemeral, EphemeralSettings, Exposed, Findings, FirstFree, Keyed, OwnerShare,
+    Pool, PoolKey, PoolKind, Reuse, Severity, Thresholds, TimeWaitReuse, Trend, Verdict,
+    most_ports,
 };
 pub use group::{Group, GroupCounts, reading_order};
 pub use summary::Summary;

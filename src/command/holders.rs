@@ -212,7 +212,7 @@ fn unix_peer(socket: &Socket) -> Option<u64> {
 }
 
 /// Why a socket without a holder may have one nevertheless.
-pub(super) fn limit(host: &Host, scan: &Scan) -> Option<HiddenCause> {
+pub(super) fn limit<H>(host: &Host, scan: &Scan<H>) -> Option<HiddenCause> {
     if scan.processes == 0 {
         Some(no_processes(host))
     } else if scan.unreadable.is_empty() {

@@ -1,13 +1,13 @@
 //! Who holds the sockets of a pool of ports.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
 use super::context::Context;
 use super::holders::limit;
-use crate::analyze::{OwnerShare, most_ports};
+use crate::analyze::{Keyed, OwnerShare, most_ports};
 use crate::collect::read_process;
-use crate::join::HolderIndex;
-use crate::kernel::{Host, find_holders};
+use crate::kernel::{Host, SocketsByProcess, find_holders};
 use crate::model::{Gap, HiddenCause};
 
 /// Owners told of a pool.
@@ -20,11 +20,11 @@ pub(super) struct Owners<'h> {
 
 struct Found<'h> {
     host: &'h Host,
-    index: HolderIndex,
+    held: SocketsByProcess,
     /// Why a socket without a holder may have one.
     cause: HiddenCause,
     hidden: Cell<u64>,
-    names: RefCell<std::collections::HashMap<u32, Option<Vec<u8>>>>,
+    names: RefCell<HashMap<u32, Option<Vec<u8>>>>,
 }
 
 impl<'h> Owners<'h> {
@@ -46,37 +46,23 @@ impl<'h> Owners<'h> {
             found: Some(Found {
                 host,
                 cause: limit(host, &scan).unwrap_or(HiddenCause::Vanished),
-                index: HolderIndex::new(scan.holders),
+                held: scan.holders,
                 hidden: Cell::new(0),
                 names: RefCell::default(),
             }),
         }
     }
 
-    /// Who holds most of these sockets (inode and port), and whether all that are held are known.
-    pub(super) fn of(&self, sockets: &[(u64, u16)]) -> (Vec<OwnerShare>, Option<&'static str>) {
-        let Some(found) = &self.found else {
-            return (Vec::new(), None);
-        };
-        let shares: Vec<OwnerShare> = most_ports(sockets, |inode| found.index.holders(inode))
-            .into_iter()
-            .take(MOST_OWNERS)
-            .filter_map(|(pid, ports)| {
-                let comm = found.name(pid)?;
-                Some(OwnerShare { pid, comm, ports })
-            })
-            .collect();
-        let lost = sockets
-            .iter()
-            .filter(|(inode, _)| found.index.holders(*inode).is_empty())
-            .count() as u64;
-        found.hidden.set(found.hidden.get().max(lost));
-        let status = match (sockets.is_empty(), lost) {
-            (true, _) => "none",
-            (false, 0) => "known",
-            (false, _) => "hidden",
-        };
-        (shares, Some(status))
+    /// The same of some sockets, by their inodes.
+    pub(super) fn among(&self, inodes: impl Iterator<Item = u64>) -> OwnersAmong<'_> {
+        OwnersAmong {
+            found: self.found.as_ref().map(|found| {
+                let holders = found
+                    .held
+                    .holders_of(&inodes.collect::<HashSet<u64, Keyed>>());
+                (found, holders)
+            }),
+        }
     }
 
     /// What could not be seen.
@@ -87,6 +73,44 @@ impl<'h> Owners<'h> {
             count,
             cause: found.cause,
         })
+    }
+}
+
+/// Who holds which of some sockets.
+pub(super) struct OwnersAmong<'o> {
+    /// With inodes and pids, in order.
+    found: Option<(&'o Found<'o>, Vec<(u64, u32)>)>,
+}
+
+impl OwnersAmong<'_> {
+    /// Who holds most of these sockets (inode and port), and whether all that are held are known.
+    pub(super) fn of(&self, sockets: &[(u64, u16)]) -> (Vec<OwnerShare>, Option<&'static str>) {
+        let Some((found, holders)) = &self.found else {
+            return (Vec::new(), None);
+        };
+        let shares: Vec<OwnerShare> = most_ports(sockets, holders)
+            .into_iter()
+            .take(MOST_OWNERS)
+            .filter_map(|(pid, ports)| {
+                let comm = found.name(pid)?;
+                Some(OwnerShare { pid, comm, ports })
+            })
+            .collect();
+        let lost = sockets
+            .iter()
+            .filter(|(inode, _)| {
+                holders
+                    .binary_search_by_key(inode, |holder| holder.0)
+                    .is_err()
+            })
+            .count() as u64;
+        found.hidden.set(found.hidden.get().max(lost));
+        let status = match (sockets.is_empty(), lost) {
+            (true, _) => "none",
+            (false, 0) => "known",
+            (false, _) => "hidden",
+        };
+        (shares, Some(status))
     }
 }
 

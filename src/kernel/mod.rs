@@ -15,6 +15,7 @@ mod everywhere;
 mod exchange;
 mod files;
 mod holders;
+mod holdings;
 mod host;
 mod input;
 mod kept;
@@ -39,6 +40,13 @@ mod threads;
 mod visibility;
 mod walk;
 
+// What unwinds stacks is linked in: in a shared library of its own it would cost each start a
+// tenth of what starting an empty program takes.
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code)]
+#[link(name = "gcc_eh")]
+unsafe extern "C" {}
+
 pub use addresses::host_addresses;
 pub use beside::Beside;
 pub use bind_probe::{BindAttempt, BindKind, try_bind};
@@ -50,6 +58,7 @@ pub use everywhere::{Everywhere, Space};
 pub use exchange::Exchange;
 pub use files::{LockedFile, replace_file};
 pub use holders::find_holders;
+pub use holdings::{Holdings, SocketsByProcess};
 pub use host::{Host, LOCAL_ROUTES};
 pub use input::read_input;
 pub use lookup::{first_netns, user_id};

@@ -5,9 +5,11 @@ use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::bpf::{Unavailable, task_file};
+use super::holdings::Holdings;
 use super::walk::{Scan, Sought, Task, scan_below};
 use crate::model::Holder;
 
@@ -38,7 +40,7 @@ pub(super) fn find_namespaces() -> io::Result<Vec<(u64, Holder)>> {
 }
 
 /// Finds who has files of a kind open.
-pub(super) fn find(sought: Sought, method: HolderMethod) -> io::Result<Scan> {
+pub(super) fn find<H: Holdings>(sought: Sought, method: HolderMethod) -> io::Result<Scan<H>> {
     let root = Path::new("/proc");
     let turn = Turn::default();
     match method {
@@ -52,20 +54,28 @@ pub(super) fn find(sought: Sought, method: HolderMethod) -> io::Result<Scan> {
         }
         HolderMethod::Bpf => {}
     }
-    match (task_file::scan(sought.magic()), sought) {
-        (Ok(holders), Sought::Sockets) => Ok(Scan {
-            holders,
-            ..scan_below(root, sought, Task::Probe)?
-        }),
-        (Ok(holders), Sought::Namespaces) => Ok(Scan {
-            holders,
-            ..Scan::default()
-        }),
-        (Err(refusal), _) => Ok(Scan {
-            without_bpf: Some(refusal),
-            ..scan_below(root, sought, Task::Find)?
-        }),
-    }
+    thread::scope(|scope| {
+        let probe = || match sought {
+            Sought::Sockets => scan_below(root, sought, Task::Probe),
+            // Nobody asks whose namespaces were not seen.
+            Sought::Namespaces => Ok(Scan::default()),
+        };
+        let probing = thread::Builder::new().spawn_scoped(scope, probe);
+        match task_file::scan(sought.magic()) {
+            Ok(holders) => {
+                let probed = match probing.map(ScopedJoinHandle::join) {
+                    Ok(Ok(probed)) => probed,
+                    Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                    Err(_) => probe(),
+                };
+                Ok(Scan { holders, ..probed? })
+            }
+            Err(refusal) => Ok(Scan {
+                without_bpf: Some(refusal),
+                ..scan_below(root, sought, Task::Find)?
+            }),
+        }
+    })
 }
 
 /// Whose turn it is: that of the walk, until it has taken long and BPF is permitted.

@@ -16,7 +16,8 @@ pub fn stdout_is_terminal() -> bool {
 /// Whether somebody can be asked, who sees what was printed before: standard input, output and
 /// error are terminals.
 pub fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
+    // Input last, as it comes with a buffer.
+    io::stdout().is_terminal() && io::stderr().is_terminal() && io::stdin().is_terminal()
 }
 
 /// Columns of the terminal on standard output; `None` when it is none or does not tell.

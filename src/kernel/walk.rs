@@ -11,23 +11,23 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
 use super::bpf::Unavailable;
+use super::holdings::Holdings;
 use crate::model::Holder;
 
 /// Directory entries are read in pieces of this size; one process's descriptors mostly fit.
 const ENTRIES_LEN: usize = 16 << 10;
-/// Enough for the first descriptors, of which each is as readable as the others.
-const PROBED_LEN: usize = 256;
 /// Longer than any `socket:[N]`; a longer target is none.
 const TARGET_LEN: usize = 40;
 /// A thread for fewer processes than this costs more than it saves.
 const PROCESSES_PER_THREAD: usize = 24;
 /// More threads only wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
+
 /// What a walk found.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub struct Scan<H = Vec<(u64, Holder)>> {
     /// Inode of a socket, or of what else was looked for, and one holder of it, in no order.
-    pub holders: Vec<(u64, Holder)>,
+    pub holders: H,
     /// Processes whose descriptors may not be read.
     pub unreadable: Vec<u32>,
     /// Processes that ended during the walk.
@@ -38,9 +38,9 @@ pub struct Scan {
     pub without_bpf: Option<Unavailable>,
 }
 
-impl Scan {
-    fn merge(&mut self, other: Scan) {
-        self.holders.extend(other.holders);
+impl<H: Holdings> Scan<H> {
+    fn merge(&mut self, other: Scan<H>) {
+        self.holders.append(other.holders);
         self.unreadable.extend(other.unreadable);
         self.vanished += other.vanished;
     }
@@ -102,7 +102,11 @@ pub(super) enum Task<'a> {
 }
 
 /// Walks the processes below `proc_root`, in parallel.
-pub(super) fn scan_below(proc_root: &Path, sought: Sought, task: Task<'_>) -> io::Result<Scan> {
+pub(super) fn scan_below<H: Holdings>(
+    proc_root: &Path,
+    sought: Sought,
+    task: Task<'_>,
+) -> io::Result<Scan<H>> {
     let root = openat(
         CWD,
         proc_root,
@@ -177,18 +181,14 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// One thread's share: takes processes until none are left.
-    fn run(&self) -> Scan {
-        let mut scan = Scan::default();
+    fn run<H: Holdings>(&self) -> Scan<H> {
+        let mut scan = Scan::<H>::default();
         let mut buffer = [MaybeUninit::uninit(); ENTRIES_LEN];
-        let buffer = match self.task {
-            Task::Probe => &mut buffer[..PROBED_LEN],
-            _ => &mut buffer[..],
-        };
         // A walk that has none left is not given up any more.
         while let Some(&pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
             && !self.is_given_up()
         {
-            match self.process(pid, buffer, &mut scan.holders) {
+            match self.process(pid, &mut buffer, &mut scan.holders) {
                 Ok(()) => {}
                 Err(Errno::NOENT | Errno::SRCH) if !matches!(self.task, Task::FindRecorded) => {
                     scan.vanished += 1;
@@ -207,7 +207,7 @@ impl Walk<'_> {
         &self,
         pid: u32,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<()> {
         let mut name = itoa::Buffer::new();
         let name = name.format(pid);
@@ -215,6 +215,9 @@ impl Walk<'_> {
             let process = open_dir(self.root, name)?;
             let dir = open_dir(process, "fd")?;
             return self.descriptors(&dir, pid, buffer, holders).map(drop);
+        }
+        if matches!(self.task, Task::Probe) {
+            return self.probe(name);
         }
         let mut path = [0u8; 16];
         path[..name.len()].copy_from_slice(name.as_bytes());
@@ -226,13 +229,24 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Fails where descriptors may not be read: whether they may is decided for every link of a
+    /// process alike.
+    fn probe(&self, name: &str) -> rustix::io::Result<()> {
+        let mut target = [MaybeUninit::uninit(); TARGET_LEN];
+        match readlinkat_raw(self.root, format!("{name}/exe"), &mut target) {
+            // The kernel's own threads run no file.
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes the files of a process whose first thread has ended: they are those of the others.
     fn without_leader(
         &self,
         pid: u32,
         name: &str,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<()> {
         let tasks = format!("{name}/task");
         // A link for each thread, and two of any folder; the kernel's own threads have no others.
@@ -259,7 +273,7 @@ impl Walk<'_> {
         dir: &OwnedFd,
         pid: u32,
         buffer: &mut [MaybeUninit<u8>],
-        holders: &mut Vec<(u64, Holder)>,
+        holders: &mut impl Holdings,
     ) -> rustix::io::Result<Descriptors> {
         let mut entries = RawDir::new(dir, buffer);
         let mut target = [MaybeUninit::uninit(); TARGET_LEN];
@@ -272,10 +286,9 @@ impl Walk<'_> {
             };
             seen = Descriptors::Some;
             match readlinkat_raw(dir, name, &mut target) {
-                Ok(_) if matches!(self.task, Task::Probe) => break,
                 Ok((found, _)) => {
                     if let Some(inode) = inode_of(self.sought.kind(), found) {
-                        holders.push((inode, Holder { pid, fd }));
+                        holders.add(inode, Holder { pid, fd });
                     }
                 }
                 // Closed since it was listed, or no link at all (in a damaged recording).

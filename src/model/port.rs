@@ -86,29 +86,40 @@ impl PortRange {
     }
 }
 
-/// A set of ports: one bit each, 8 KiB.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How many words a [`PortSet`] has.
+const WORDS: usize = 1024;
+
+/// A set of ports: one bit each, 8 KiB; none of them before the first port, as many sets stay
+/// empty.
+#[derive(Clone, Debug, Default)]
 pub struct PortSet {
-    words: Box<[u64; 1024]>,
+    words: Option<Box<[u64; WORDS]>>,
 }
 
 impl PortSet {
     /// The set without ports.
-    pub fn new() -> PortSet {
-        PortSet {
-            words: Box::new([0; 1024]),
-        }
+    pub const fn new() -> PortSet {
+        PortSet { words: None }
+    }
+
+    fn words(&self) -> &[u64] {
+        self.words.as_deref().map_or(&[], |words| words)
+    }
+
+    fn words_mut(&mut self) -> &mut [u64; WORDS] {
+        self.words.get_or_insert_with(|| Box::new([0; WORDS]))
     }
 
     /// Adds a port.
     pub fn insert(&mut self, port: u16) {
-        self.words[usize::from(port / 64)] |= 1 << (port % 64);
+        self.words_mut()[usize::from(port / 64)] |= 1 << (port % 64);
     }
 
     /// Adds every port of a range.
     pub fn insert_range(&mut self, range: PortRange) {
+        let own = self.words_mut();
         for (index, mask) in range.words() {
-            self.words[index] |= mask;
+            own[index] |= mask;
         }
     }
 
@@ -116,56 +127,70 @@ impl PortSet {
     pub fn every_second(range: PortRange) -> PortSet {
         let pattern = 0x5555_5555_5555_5555 << (range.first % 2);
         let mut set = PortSet::new();
+        let own = set.words_mut();
         for (index, mask) in range.words() {
-            set.words[index] = mask & pattern;
+            own[index] = mask & pattern;
         }
         set
     }
 
     /// Takes a port out.
     pub fn remove(&mut self, port: u16) {
-        self.words[usize::from(port / 64)] &= !(1 << (port % 64));
+        if let Some(own) = &mut self.words {
+            own[usize::from(port / 64)] &= !(1 << (port % 64));
+        }
     }
 
     /// Adds every port of another set.
     pub fn union(&mut self, other: &PortSet) {
-        for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
-            *word |= more;
+        if let Some(others) = &other.words {
+            for (word, more) in self.words_mut().iter_mut().zip(others.iter()) {
+                *word |= more;
+            }
         }
     }
 
     /// Takes every port out that is not in another set.
     pub fn intersect(&mut self, other: &PortSet) {
-        for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
-            *word &= more;
+        match (&mut self.words, &other.words) {
+            (Some(own), Some(others)) => {
+                for (word, more) in own.iter_mut().zip(others.iter()) {
+                    *word &= more;
+                }
+            }
+            _ => self.words = None,
         }
     }
 
     /// Takes every port of another set out.
     pub fn subtract(&mut self, other: &PortSet) {
-        for (word, less) in self.words.iter_mut().zip(other.words.iter()) {
-            *word &= !less;
+        if let (Some(own), Some(others)) = (&mut self.words, &other.words) {
+            for (word, less) in own.iter_mut().zip(others.iter()) {
+                *word &= !less;
+            }
         }
     }
 
     /// Takes every port out.
     pub fn clear(&mut self) {
-        self.words.fill(0);
+        if let Some(own) = &mut self.words {
+            own.fill(0);
+        }
     }
 
     /// How many ports are in the set.
     pub fn len(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
+        self.words().iter().map(|word| word.count_ones()).sum()
     }
 
     /// Whether no port is in the set.
     pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|&word| word == 0)
+        self.words().iter().all(|&word| word == 0)
     }
 
     /// Its ports, in order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        self.words.iter().zip(0u16..).flat_map(|(&word, index)| {
+        self.words().iter().zip(0u16..).flat_map(|(&word, index)| {
             let mut left = word;
             std::iter::from_fn(move || {
                 let bit = left.trailing_zeros();
@@ -204,23 +229,30 @@ impl PortSet {
 
     /// Whether the port is in the set.
     pub fn contains(&self, port: u16) -> bool {
-        self.words[usize::from(port / 64)] & (1 << (port % 64)) != 0
+        let word = self.words().get(usize::from(port / 64));
+        word.is_some_and(|word| word & (1 << (port % 64)) != 0)
     }
 
     /// How many ports of the range are in the set.
     pub fn count_in(&self, range: PortRange) -> u32 {
-        let words = range.words();
-        words
-            .map(|(index, mask)| (self.words[index] & mask).count_ones())
+        let own = self.words();
+        range
+            .words()
+            .filter_map(|(index, mask)| Some((own.get(index)? & mask).count_ones()))
             .sum()
     }
 }
 
-impl Default for PortSet {
-    fn default() -> Self {
-        PortSet::new()
+impl PartialEq for PortSet {
+    fn eq(&self, other: &PortSet) -> bool {
+        match (&self.words, &other.words) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.is_empty() && other.is_empty(),
+        }
     }
 }
+
+impl Eq for PortSet {}
 
 #[cfg(test)]
 mod tests {
@@ -314,5 +346,33 @@ mod tests {
         set.subtract(&other);
         set.remove(1);
         assert_eq!(set.ranges(), "0,2,65534-65535");
+    }
+
+    #[test]
+    fn a_set_that_never_had_a_port_is_as_good_as_one_that_lost_all() {
+        let none = PortSet::new();
+        let mut emptied = PortSet::new();
+        emptied.insert(80);
+        let one = emptied.clone();
+        emptied.remove(80);
+        assert_eq!(none, emptied);
+        assert_ne!(none, one);
+        assert!(!none.contains(80) && none.iter().next().is_none());
+        assert_eq!(none.len(), emptied.len());
+        for no_ports in [&none, &emptied] {
+            let mut set = no_ports.clone();
+            set.union(&one);
+            assert_eq!(set, one);
+            set.subtract(no_ports);
+            assert_eq!(set, one);
+            set.intersect(no_ports);
+            assert!(set.is_empty());
+            let mut set = no_ports.clone();
+            set.intersect(&one);
+            set.subtract(&one);
+            set.remove(80);
+            set.clear();
+            assert_eq!(set, none);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Makes hashers with a secret of this process.
 #[derive(Clone, Debug)]
-pub(super) struct Keyed {
+pub struct Keyed {
     start: u64,
     factor: u64,
 }
@@ -36,7 +36,7 @@ impl BuildHasher for Keyed {
 
 /// Folds words into a state.
 #[derive(Clone, Debug)]
-pub(super) struct Folding {
+pub struct Folding {
     state: u64,
     factor: u64,
 }

@@ -48,6 +48,7 @@ mod verdict;
 pub use advice::Advice;
 pub use count::Ephemeral;
 pub use empty::FirstFree;
+pub use hash::Keyed;
 pub use judge::{Ask, Findings};
 pub use owners::{Exposed, OwnerShare, most_ports};
 pub use pool::{Pool, PoolKey, PoolKind, Trend};

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::count::{ANY_V4, ANY_V6, Ephemeral, Tuple, address, ip};
 use super::pool::{PoolKey, PoolKind};
 use super::record::Record;
-use crate::model::Holder;
 
 /// The ports of a pool that a process holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +92,15 @@ impl Ephemeral {
     }
 }
 
-/// Who holds most ports, and how many: pid and ports. `holders` tells the holders of an inode.
-pub fn most_ports<'a>(
-    sockets: &[(u64, u16)],
-    holders: impl Fn(u64) -> &'a [Holder],
-) -> Vec<(u32, u32)> {
-    let holding = |&(inode, port)| holders(inode).iter().map(move |holder| (holder.pid, port));
+/// Who holds most ports, and how many: pid and ports. `holders` are the inodes of sockets and
+/// pids, in order.
+pub fn most_ports(sockets: &[(u64, u16)], holders: &[(u64, u32)]) -> Vec<(u32, u32)> {
+    let holding = |&(inode, port)| {
+        let first = holders.partition_point(|holder| holder.0 < inode);
+        let its = holders[first..].iter();
+        its.take_while(move |holder| holder.0 == inode)
+            .map(move |holder| (holder.1, port))
+    };
     let mut held: Vec<(u32, u16)> = sockets.iter().flat_map(holding).collect();
     held.sort_unstable();
     held.dedup();
@@ -116,16 +118,8 @@ mod tests {
 
     #[test]
     fn every_holder_of_a_port_counts_it_once() {
-        let both = [Holder { pid: 7, fd: 3 }, Holder { pid: 8, fd: 3 }];
-        let one = [Holder { pid: 8, fd: 4 }, Holder { pid: 8, fd: 5 }];
-        let holders = |inode: u64| -> &[Holder] {
-            match inode {
-                1 => &both,
-                2 | 3 => &one,
-                _ => &[],
-            }
-        };
+        let holders = [(1, 7), (1, 8), (2, 8), (3, 8), (4, 9)];
         let sockets = [(1, 40000), (2, 40002), (3, 40002), (9, 40004)];
-        assert_eq!(most_ports(&sockets, holders), [(8, 2), (7, 1)]);
+        assert_eq!(most_ports(&sockets, &holders), [(8, 2), (7, 1)]);
     }
 }

@@ -107,6 +107,7 @@ pub struct EphemeralSettings {
     reserved: PortSet,
     reserved_is_known: bool,
     drawn: PortSet,
+    capacity: u32,
     time_wait: TimeWaitReuse,
 }
 
@@ -120,6 +121,7 @@ impl EphemeralSettings {
             range,
             reserved,
             reserved_is_known: true,
+            capacity: drawn.len(),
             drawn,
             time_wait: TimeWaitReuse::DEFAULT,
         }
@@ -155,13 +157,13 @@ impl EphemeralSettings {
     }
 
     /// How many ports of the range are reserved.
-    pub fn reserved(&self) -> u32 {
+    pub const fn reserved(&self) -> u32 {
         self.range.len() - self.capacity()
     }
 
     /// How many ports there are to draw.
-    pub fn capacity(&self) -> u32 {
-        self.drawn.len()
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
     }
 
     /// What is done with TIME-WAIT.

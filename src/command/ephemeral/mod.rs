@@ -262,6 +262,15 @@ fn assemble_one<'a>(
     owners: &Owners<'_>,
 ) -> EphemeralReport<'a> {
     let Judged { look, findings, .. } = judged;
+    let exposed = look.ephemeral.exposed();
+    let of_pools = findings.pools.iter().flat_map(|pool| {
+        let sockets = look.ephemeral.sockets_of(&pool.key).into_iter();
+        sockets.map(|(inode, _)| inode)
+    });
+    let of_exposed = exposed
+        .iter()
+        .flat_map(|exposed| exposed.inodes.iter().copied());
+    let owners = owners.among(of_pools.chain(of_exposed));
     let note = |pool: &Pool| {
         let (shares, status) = owners.of(&look.ephemeral.sockets_of(&pool.key));
         PoolNotes {
@@ -277,7 +286,6 @@ fn assemble_one<'a>(
         let (shares, _) = owners.of(&sockets);
         (exposed, shares)
     };
-    let exposed = look.ephemeral.exposed();
     let exposed = exposed.into_iter().map(with_owners).collect();
     EphemeralReport {
         taken_at: context.host.taken_at(),

@@ -33,7 +33,9 @@ pub(super) fn look<'a>(
             if !owners.were_asked() {
                 owners = Owners::scan(context);
             }
-            let (shares, status) = owners.of(&ports.sockets_in_way(&pool.key, v6only));
+            let sockets = ports.sockets_in_way(&pool.key, v6only);
+            let inodes = sockets.iter().map(|(inode, _)| *inode);
+            let (shares, status) = owners.among(inodes).of(&sockets);
             let notes = PoolNotes {
                 owners: shares,
                 owners_status: status,

@@ -14,6 +14,7 @@ use super::instruction::{
 };
 use super::iterator::KernelIterator;
 use super::types::{in_types, offset};
+use crate::kernel::holdings::Holdings;
 use crate::kernel::namespace::{INITIAL_PID_NAMESPACE, namespace_inode};
 use crate::model::Holder;
 
@@ -36,11 +37,14 @@ pub(in crate::kernel) fn permitted() -> Result<(), Unavailable> {
 ///
 /// As in `/proc/PID/fd`, the files of a process are those of its first thread. When that has
 /// ended they are those of the others; if these are several, each tells of them.
-pub(in crate::kernel) fn scan(magic: i32) -> Result<Vec<(u64, Holder)>, Unavailable> {
+pub(in crate::kernel) fn scan<H: Holdings>(magic: i32) -> Result<H, Unavailable> {
     permitted()?;
     let layout = in_types(Layout::resolve)?;
-    let mut holders = Vec::new();
-    let take = |record: &_| holders.push(holder(record));
+    let mut holders = H::default();
+    let take = |record: &_| {
+        let (inode, holder) = holder(record);
+        holders.add(inode, holder);
+    };
     layout.iterator.walk(&program(&layout, magic), take)?;
     Ok(holders)
 }

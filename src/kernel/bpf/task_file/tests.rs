@@ -5,7 +5,7 @@ use super::super::iterator::NOTHING_TO_WRITE;
 use super::super::tests::check_refusal;
 use super::*;
 use crate::kernel::privilege::effective_capabilities;
-use crate::kernel::walk::{Sought, Task, scan_below};
+use crate::kernel::walk::{Scan, Sought, Task, scan_below};
 use crate::kernel::{HolderMethod, Host, find_holders, scan_holders};
 use nix::sys::resource::{Resource, getrlimit};
 use proptest::prelude::*;
@@ -136,7 +136,7 @@ fn bpf_finds_the_holders_that_proc_shows() {
         });
     assert_eq!(counts.len(), 3, "{counts:?}");
 
-    match scan(Sought::Sockets.magic()) {
+    match scan::<Vec<_>>(Sought::Sockets.magic()) {
         Ok(by_bpf) => {
             assert_eq!(ours(&by_bpf), expected);
             assert!(by_bpf.iter().all(|(inode, _)| *inode != own));
@@ -144,7 +144,7 @@ fn bpf_finds_the_holders_that_proc_shows() {
         Err(refusal) => check_refusal(&refusal, permitted()),
     }
     for method in [HolderMethod::Auto, HolderMethod::Proc, HolderMethod::Bpf] {
-        let scan = find_holders(&Host::Live, method).unwrap();
+        let scan = find_holders::<Vec<_>>(&Host::Live, method).unwrap();
         assert_eq!(ours(&scan.holders), expected, "{method:?}");
         assert!(
             pids.iter().all(|pid| !scan.unreadable.contains(pid)),
@@ -158,10 +158,10 @@ fn bpf_finds_the_holders_that_proc_shows() {
             "{method:?}"
         );
     }
-    let forced = find_holders(&Host::Live, HolderMethod::Bpf).unwrap();
+    let forced = find_holders::<Vec<_>>(&Host::Live, HolderMethod::Bpf).unwrap();
     assert_eq!(
         forced.without_bpf.is_some(),
-        scan(Sought::Sockets.magic()).is_err()
+        scan::<Vec<_>>(Sought::Sockets.magic()).is_err()
     );
     end.send(()).unwrap();
     apart.join().unwrap();
@@ -232,7 +232,7 @@ fn a_process_whose_first_thread_has_ended_keeps_its_sockets() {
     let expected = its(&by_proc.holders);
     let held = (inode, pid, u32::try_from(listener.as_raw_fd()).unwrap());
     assert!(expected.contains(&held), "{expected:?}");
-    match scan(Sought::Sockets.magic()) {
+    match scan::<Vec<_>>(Sought::Sockets.magic()) {
         Ok(by_bpf) => assert_eq!(its(&by_bpf), expected),
         Err(refusal) => check_refusal(&refusal, permitted()),
     }
@@ -247,9 +247,9 @@ fn who_has_a_network_namespace_open_is_told_by_either_way() {
         fd: u32::try_from(netns.as_raw_fd()).unwrap(),
     };
     let held = (netns.metadata().unwrap().ino(), holder);
-    let by_proc = scan_below(Path::new("/proc"), Sought::Namespaces, Task::Find).unwrap();
+    let by_proc: Scan = scan_below(Path::new("/proc"), Sought::Namespaces, Task::Find).unwrap();
     assert!(by_proc.holders.contains(&held), "{held:?}: {by_proc:?}");
-    match scan(Sought::Namespaces.magic()) {
+    match scan::<Vec<_>>(Sought::Namespaces.magic()) {
         Ok(by_bpf) => {
             assert!(by_bpf.contains(&held), "{held:?}: {by_bpf:?}");
         }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::causes::{Scene, frees_in};
 use super::check::{Check, answer, outcome};
-use super::conflict::{Conflict, Newcomer, Resident, conflict, history_matters, residents};
+use super::conflict::{Conflict, Newcomer, conflict, history_matters};
 use super::fixes::{Reuse, fixes};
+use super::resident::{Resident, residents};
 use super::{
     Answer, Assumption, Blocker, Errno, Fix, Machine, Outcome, Query, Situation, address, notes,
     pools,

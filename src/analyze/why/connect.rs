@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::bind::Port;
 use super::causes::frees_in;
 use super::check::{Check, answer};
-use super::conflict::is_time_wait;
 use super::fixes::ending;
+use super::resident::is_time_wait;
 use super::{
     Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Query, Route, Situation,
     address, pools, reached,

@@ -1,8 +1,9 @@
 //! What to do about a socket in the way, the safest first.
 
 use super::causes::{Scene, is_closing};
-use super::conflict::{Address, Conflict, Newcomer, Resident, conflict};
+use super::conflict::{Address, Conflict, Newcomer, conflict};
 use super::lineage::Inherited;
+use super::resident::Resident;
 use super::{Cause, Existing, Fix};
 use crate::model::{Protocol, Socket, State};
 

@@ -53,7 +53,7 @@ pub use names::{own_uid, user_name};
 pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
 pub use patience::Patience;
 pub use privilege::may_bind_low_ports;
-pub use probe::{Answer, ask_for_port};
+pub use probe::{ConnectAttempt, Draw, try_connect};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;

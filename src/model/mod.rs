@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads the system or writes output; every other room speaks in these types.
 
+mod call;
 mod destruction;
 mod details;
 mod endpoint;
@@ -29,6 +30,7 @@ mod tcp_info;
 mod timer;
 mod unseen;
 
+pub use call::Call;
 pub use destruction::Destruction;
 pub use details::{
     DetailSet, Details, EndsDetails, Memory, NetlinkDetails, PacketDetails, PacketInfo, PacketRing,

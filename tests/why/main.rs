@@ -10,6 +10,8 @@ mod ask;
 mod beside;
 mod connecting;
 mod crowd;
+mod links;
+mod probing;
 mod processes;
 mod questions;
 mod random;

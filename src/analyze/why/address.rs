@@ -78,12 +78,18 @@ pub(super) fn fitness_of_scope(query: &Query, addr: Ipv6Addr) -> Check {
     Check::passed()
 }
 
+/// Whether the port takes a privilege.
+pub(super) fn is_privileged(query: &Query, machine: &Machine) -> bool {
+    let start = machine.unprivileged_port_start;
+    query.port != 0 && u32::from(query.port) < start.unwrap_or(USUAL_PRIVILEGED)
+}
+
 fn privilege(query: &Query, machine: &Machine) -> Check {
     if query.port == 0 || query.user.may_bind_low == Some(true) {
         return Check::passed();
     }
     let start = machine.unprivileged_port_start;
-    let check = if u32::from(query.port) >= start.unwrap_or(USUAL_PRIVILEGED) {
+    let check = if !is_privileged(query, machine) {
         Check::passed()
     } else {
         let fixes = [Fix::AnotherAddress, Fix::AllowLowPort];

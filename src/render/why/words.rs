@@ -2,7 +2,7 @@
 
 use super::case::{asked, local};
 use super::{Probe, WhyReport};
-use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
+use crate::analyze::why::{Answer, Assumption, Note, Outcome};
 use crate::model::{Errno, Protocol};
 use crate::render::escape;
 
@@ -138,7 +138,7 @@ fn joins(report: &WhyReport<'_>, members: usize) -> String {
 }
 
 /// What came of asking the kernel.
-pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
+pub(super) fn probe(probe: &Probe) -> String {
     let said = |said: &Result<(), Errno>| match said {
         Ok(()) => "succeeds".to_owned(),
         Err(errno) => format!("fails with {errno}"),
@@ -146,15 +146,12 @@ pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
     match probe {
         Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),
         Probe::Asked {
+            call,
             said: plain,
             with_reuse_address,
             foretold,
             agrees,
         } => {
-            let what = match answer.query.operation {
-                Operation::Bind => "bind",
-                Operation::Connect { .. } => "connect",
-            };
             let mut text = match (agrees, foretold) {
                 (true, _) => "the kernel agrees".to_owned(),
                 (false, Outcome::Unknown) => "the kernel knows".to_owned(),
@@ -165,7 +162,7 @@ pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
                     )
                 }
             };
-            text += &format!(": {what} {}", said(plain));
+            text += &format!(": {} {}", call.name(), said(plain));
             if let Some(reusing) = with_reuse_address {
                 text += &format!(", and with SO_REUSEADDR it {}", said(reusing));
             }

@@ -12,8 +12,8 @@ mod pools;
 
 use super::*;
 use crate::model::{
-    Endpoint, Ends, LocalAddresses, LocalRoute, LocalV6, PortRange, PortSet, Protocol, Queues,
-    State, Timer, TimerKind,
+    Call, Endpoint, Ends, LocalAddresses, LocalRoute, LocalV6, PortRange, PortSet, Protocol,
+    Queues, State, Timer, TimerKind,
 };
 
 const LOOPBACK: u32 = 1;

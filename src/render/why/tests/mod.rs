@@ -14,8 +14,8 @@ use crate::analyze::why::{
 };
 use crate::analyze::{EphemeralSettings, PoolKey};
 use crate::model::{
-    Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet, Process,
-    Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
+    Call, Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet,
+    Process, Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
 };
 use crate::render::{Collection, Paint};
 

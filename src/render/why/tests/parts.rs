@@ -146,6 +146,7 @@ fn a_probe_is_told_beside_what_was_foretold() {
     let said = Err(Errno::AddressInUse);
     scene.answers.truncate(1);
     scene.answers[0].1 = Some(Probe::Asked {
+        call: Call::Bind,
         said,
         with_reuse_address: Some(said),
         foretold: Outcome::Blocked,

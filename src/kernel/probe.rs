@@ -29,8 +29,10 @@ pub struct ConnectAttempt {
     pub source: Option<IpAddr>,
     /// Where to.
     pub destination: SocketAddr,
-    /// The interface: the scope of a link-local address, else SO_BINDTODEVICE.
+    /// The interface that it is bound to: the scope of a link-local source, else SO_BINDTODEVICE.
     pub device: Option<u32>,
+    /// The scope of a link-local destination.
+    pub scope: Option<u32>,
     /// IP_FREEBIND.
     pub free_bind: bool,
     /// The only port that may be drawn; `None` for any.
@@ -75,10 +77,10 @@ pub fn try_connect(attempt: &ConnectAttempt) -> io::Result<Draw> {
         }
     }
     let to = attempt.destination;
-    let (destination, device) = scoped(to.ip(), to.port(), attempt.device);
+    let (destination, _) = scoped(to.ip(), to.port(), attempt.scope);
     let source = attempt.source.map(|addr| scoped(addr, 0, attempt.device));
-    let has_scope = source.is_some_and(|(_, device)| device.is_none());
-    if let Some(index) = device.filter(|_| !has_scope)
+    let device = source.map_or(attempt.device, |(_, device)| device);
+    if let Some(index) = device
         && let Err(errno) = bind_to_device(&socket, index)?
     {
         return Ok(Draw::Refused(Call::Bind, errno));

@@ -19,6 +19,7 @@ mod random_connect;
 mod scenarios_address;
 mod scenarios_bind;
 mod scenarios_connect;
+mod scenarios_device;
 mod scenarios_exhausted;
 mod scenarios_owners;
 mod scenarios_remains;

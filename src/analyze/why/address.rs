@@ -26,7 +26,7 @@ pub(super) fn checks(query: &Query, addr: IpAddr, machine: &Machine) -> Vec<Chec
                     checks.push(address_v4(query, v4, machine));
                 }
                 None => {
-                    checks.push(fitness_of_scope(query, v6));
+                    checks.push(fitness_of_scope(v6, query.device_at_bind()));
                     checks.push(address_v6(query, v6, machine));
                 }
             }
@@ -68,11 +68,11 @@ fn fitness_of_mapped(query: &Query) -> Check {
 }
 
 /// Of addresses that every link has anew, the interface has to be told.
-pub(super) fn fitness_of_scope(query: &Query, addr: Ipv6Addr) -> Check {
+pub(super) fn fitness_of_scope(addr: Ipv6Addr, device: Option<u32>) -> Check {
     // Scopes 1 (interface) and 2 (link) of multicast.
     let is_of_link = addr.is_unicast_link_local()
         || (addr.is_multicast() && matches!(addr.segments()[0] & 0xf, 1 | 2));
-    if is_of_link && query.device.is_none() {
+    if is_of_link && device.is_none() {
         return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::NameDevice]);
     }
     Check::passed()
@@ -193,5 +193,6 @@ pub(super) fn is_own(machine: &Machine, addr: IpAddr) -> bool {
 fn serves(local: &LocalV6, addr: Ipv6Addr, query: &Query) -> bool {
     let is_bound_to_link = addr.is_unicast_link_local() || addr.is_loopback();
     local.addr == addr
-        && (!is_bound_to_link || query.device.is_none_or(|device| device == local.interface))
+        && (!is_bound_to_link || { query.device_at_bind() }
+            .is_none_or(|device| device == local.interface))
 }

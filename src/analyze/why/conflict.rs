@@ -61,7 +61,7 @@ impl Newcomer {
             protocol: query.protocol,
             address: Address::of(addr),
             is_v6: addr.is_ipv6(),
-            device: query.device,
+            device: query.device_at_bind(),
             reuse_address: query.reuse_address,
             reuse_port: query.reuse_port,
             v6only: query.v6only,

@@ -133,7 +133,7 @@ impl<'a> Attempt<'a> {
             _ => {}
         }
         if let IpAddr::V6(addr) = addr {
-            checks.push(address::fitness_of_scope(self.query, addr));
+            checks.push(address::fitness_of_scope(addr, self.query.device));
         }
         checks.extend(is_asked.then(|| self.route()));
         checks

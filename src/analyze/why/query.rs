@@ -18,6 +18,9 @@ pub struct Query {
     pub port: u16,
     /// The interface it is bound to (SO_BINDTODEVICE, or the scope of a link-local address).
     pub device: Option<u32>,
+    /// Whether that is the scope of the destination and nothing else, so that only connect binds
+    /// the socket to it.
+    pub device_by_destination: bool,
     /// SO_REUSEADDR.
     pub reuse_address: bool,
     /// SO_REUSEPORT.
@@ -28,6 +31,22 @@ pub struct Query {
     pub free_bind: bool,
     /// Who asks.
     pub user: User,
+}
+
+impl Query {
+    /// The interface that the socket is bound to when it gets its address.
+    pub fn device_at_bind(&self) -> Option<u32> {
+        self.device.filter(|_| !self.device_by_destination)
+    }
+
+    /// The interface that it is bound to when the kernel draws its port. Connect of TCP heeds the
+    /// scope of the destination before, connect of UDP afterwards.
+    pub fn device_at_draw(&self) -> Option<u32> {
+        match (self.operation, self.protocol) {
+            (Operation::Connect { binds_first, .. }, Protocol::Tcp) if !binds_first => self.device,
+            _ => self.device_at_bind(),
+        }
+    }
 }
 
 /// What is to be done.

@@ -31,6 +31,7 @@ pub(super) fn probe(
             source: Some(source),
             destination: SocketAddr::new(destination.addr, destination.port),
             device: None,
+            scope: None,
             free_bind: false,
             port,
         })

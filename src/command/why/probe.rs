@@ -102,7 +102,8 @@ fn connect(query: &Query, to: Endpoint) -> io::Result<Told> {
     let drawn = try_connect(&ConnectAttempt {
         source: query.addr,
         destination: SocketAddr::new(to.addr, to.port),
-        device: query.device,
+        device: query.device_at_bind(),
+        scope: query.device,
         free_bind: query.free_bind,
         port: None,
     })?;

@@ -115,6 +115,7 @@ impl Question {
             addr,
             port,
             device: device.as_ref().map(|(index, _)| *index),
+            device_by_destination: plan.device_by_destination,
             reuse_address: plan.reuse_address,
             reuse_port: plan.reuse_port,
             v6only: addr.is_some_and(|addr| addr.is_ipv6())
@@ -152,6 +153,11 @@ impl Question {
                 ))
             }
         }
+    }
+
+    /// The interface that the socket is bound to when the kernel draws its port.
+    pub(super) fn interface_at_draw(&self) -> Option<u32> {
+        self.queries.first()?.device_at_draw()
     }
 
     /// The interface that the address in question belongs to, where it can be no other.

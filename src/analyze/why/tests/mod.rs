@@ -200,6 +200,7 @@ fn bind(text: &str) -> Query {
         addr: Some(local.addr),
         port: local.port,
         device: None,
+        device_by_destination: false,
         reuse_address: false,
         reuse_port: false,
         v6only: false,

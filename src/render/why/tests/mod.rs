@@ -66,6 +66,7 @@ fn query(addr: &str, port: u16) -> Query {
         addr: Some(addr.parse().unwrap()),
         port,
         device: None,
+        device_by_destination: false,
         reuse_address: false,
         reuse_port: false,
         v6only: false,

@@ -26,12 +26,15 @@ pub(super) fn predict(
     let draws = query.port == 0 && !binds_first;
     match query.protocol {
         Protocol::Tcp => {
+            let last = match draws {
+                true => attempt.draw_of_tcp(),
+                false => attempt.uniqueness(),
+            };
+            if !draws && last.is_blocked() {
+                checks.iter_mut().for_each(without_reuse);
+            }
             checks.extend(attempt.ways());
-            checks.push(if draws {
-                attempt.draw_of_tcp()
-            } else {
-                attempt.uniqueness()
-            });
+            checks.push(last);
         }
         _ => {
             // The port is drawn before anybody asks where it goes.
@@ -277,6 +280,18 @@ impl<'a> Attempt<'a> {
         let full = pools::bind_pool(self.query, bound_to, ports).free_max == 0;
         let left = self.connect_pool()?.free_max > 0;
         (full && left).then_some(Note::BindPoolEmpty)
+    }
+}
+
+/// SO_REUSEADDR helps bind to nothing where the connection could not be made then.
+fn without_reuse(check: &mut Check) {
+    for blocker in &mut check.blockers {
+        let is_reuse = |fix: &Fix| matches!(fix, Fix::ReuseAddress | Fix::ReuseAddressPerhaps);
+        let before = blocker.fixes.len();
+        blocker.fixes.retain(|fix| !is_reuse(fix));
+        if before > 0 && blocker.fixes.is_empty() {
+            blocker.fixes.push(Fix::AnotherSourcePort);
+        }
     }
 }
 

@@ -22,16 +22,18 @@ mod proc_net;
 mod raw;
 mod raw_addresses;
 mod recorded;
+mod routes;
 mod rows;
 mod unix_names;
 
 use std::io;
 
-pub use addresses::{V6_ADDRESSES, read_local_addresses, read_route};
+pub use addresses::{V6_ADDRESSES, read_local_addresses};
 pub use announced::{Joined, Source as AnnouncementSource, join_announcements};
 pub use batch::{Batch, Flow, Receiver};
 pub use bind::{
-    BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings, read_flags,
+    BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings,
+    read_flags,
 };
 pub use destroy::{destroy, left_behind};
 pub use lineage::{Lineages, read_lineages};
@@ -40,6 +42,7 @@ pub use namespaces::{find_everywhere, namespaces};
 pub use neighbours::{Neighbour, Neighbours, read_neighbours};
 pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
 pub use raw_addresses::{copy_local_routes, copy_v6_addresses};
+pub use routes::read_route;
 pub use unix_names::UnixNames;
 
 use everywhere::collect_everywhere;

@@ -57,7 +57,7 @@ pub use protocol_names::{
 };
 pub use published::{Published, Publisher};
 pub use queue::Queues;
-pub use route::Route;
+pub use route::{Flow, Route, Way};
 pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;
 pub use socket::Socket;

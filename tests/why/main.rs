@@ -24,6 +24,7 @@ mod scenarios_exhausted;
 mod scenarios_owners;
 mod scenarios_remains;
 mod scenarios_rights;
+mod scenarios_rules;
 mod seen;
 mod servers;
 mod setup;

@@ -8,7 +8,7 @@ use super::case::{Case, endpoint};
 use super::causes::seconds;
 use crate::analyze::why::{Operation, Query, Route};
 use crate::analyze::{Pool, PoolKind};
-use crate::model::Protocol;
+use crate::model::{Errno, Protocol};
 use crate::render::escape;
 
 /// Whose rights do not do.
@@ -113,7 +113,13 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(errno)) => format!("Asked for one, the kernel answers {errno}."),
+        Some(Route::None(errno)) => {
+            let mut text = format!("Asked for one, the kernel answers {errno}");
+            if errno != Errno::NetworkUnreachable {
+                text += ": a rule or a route forbids it";
+            }
+            text + "."
+        }
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }

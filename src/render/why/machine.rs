@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
 use super::fixes::{Advice, one, plain};
-use crate::analyze::why::{Ipv6, Operation};
-use crate::model::Protocol;
+use crate::analyze::why::{Ipv6, Operation, Route};
+use crate::model::{Errno, Protocol};
 use crate::render::ephemeral::{reserving, words};
 use crate::render::{entering, shell};
 
@@ -53,6 +53,32 @@ pub(super) fn enable_ipv6(case: &Case<'_>) -> Vec<Advice> {
 }
 
 pub(super) fn add_route(case: &Case<'_>) -> Vec<Advice> {
+    let family = match case.query().operation {
+        Operation::Connect { destination, .. } if destination.addr.to_canonical().is_ipv6() => {
+            "-6 "
+        }
+        _ => "",
+    };
+    let mut advice = one(
+        "see whether a rule refuses it",
+        case.within(&format!("ip {family}rule")),
+    );
+    match case.report.machine.route {
+        Some(Route::None(errno)) if errno != Errno::NetworkUnreachable => {
+            // Somebody wants it so.
+            advice.extend(one(
+                "see whether a route refuses it",
+                case.within(&format!("ip {family}route show table all")),
+            ));
+            return advice;
+        }
+        _ => {}
+    }
+    advice.splice(0..0, missing_route(case));
+    advice
+}
+
+fn missing_route(case: &Case<'_>) -> Vec<Advice> {
     match case.query().operation {
         Operation::Connect { destination, .. } => plain(&format!(
             "add a route: {}",

@@ -6,10 +6,14 @@ use std::io;
 use super::addresses::has_ipv6;
 use crate::kernel::{self, Host, Patience};
 use crate::model::{Holder, Ipv6, SocketFlags};
-use crate::wire::sysctl;
+use crate::wire::{process, sysctl};
 
 /// No sysctl that is a number is longer.
 const NUMBER_LIMIT: u64 = 64;
+/// A map of users has 340 lines at most.
+const MAP_LIMIT: u64 = 16 << 10;
+/// `kernel.overflowuid` where it cannot be read.
+const OVERFLOW_UID: u32 = 65_534;
 /// Holders that are asked for a socket's flags, one after another, until one answers.
 const MOST_ASKED: usize = 256;
 /// What `ip_unprivileged_port_start` is where it cannot be set: before Linux 4.11.
@@ -111,6 +115,19 @@ pub fn may_bind_low(host: &Host, uid: u32) -> Option<bool> {
         return kernel::may_bind_low_ports();
     }
     (uid == 0).then_some(true)
+}
+
+/// Whether several users may appear under a uid: the kernel shows those of whom our user namespace
+/// knows nothing as `kernel.overflowuid`. Of a recording it is not known, and taken not to be so.
+pub fn is_anonymous(host: &Host, uid: u32) -> bool {
+    if host.is_recorded() {
+        return false;
+    }
+    let read = |name| host.read_within(name, MAP_LIMIT).ok();
+    let overflow = read("proc/sys/kernel/overflowuid").and_then(|text| sysctl::number(&text).ok());
+    let map = read("proc/self/uid_map");
+    overflow.unwrap_or(OVERFLOW_UID) == uid
+        && !map.is_some_and(|map| process::maps_every_user(&map))
 }
 
 /// The flags of a socket that these hold: of the first one who may be asked. Nothing is known

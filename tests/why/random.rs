@@ -105,6 +105,7 @@ fn query(wanted: &Wanted, uid: u32) -> Query {
         free_bind: wanted.free_bind,
         user: User {
             uid,
+            is_anonymous: false,
             may_bind_low: Some(true),
         },
     }

@@ -191,6 +191,12 @@ pub enum Assumption {
         /// Which.
         socket: usize,
     },
+    /// Whoever has a socket is another user: both appear as one of whom the user namespace knows
+    /// nothing.
+    OtherUser {
+        /// Which.
+        socket: usize,
+    },
     /// An IPv6 socket of which that could not be read takes IPv4 too.
     NotV6Only {
         /// Which.

@@ -16,7 +16,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::resident::{Resident, is_time_wait};
-use super::{Assumption, Existing, Query};
+use super::{Assumption, Existing, Query, User};
 use crate::model::{Protocol, State};
 
 /// The IPv4 address that the kernel gives an IPv6 socket with an address that IPv4 has not
@@ -52,7 +52,7 @@ pub(super) struct Newcomer {
     reuse_address: bool,
     reuse_port: bool,
     v6only: bool,
-    uid: u32,
+    user: User,
 }
 
 impl Newcomer {
@@ -65,7 +65,7 @@ impl Newcomer {
             reuse_address: query.reuse_address,
             reuse_port: query.reuse_port,
             v6only: query.v6only,
-            uid: query.user.uid,
+            user: query.user,
         }
     }
 
@@ -189,9 +189,13 @@ pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
     if shared == Known::Perhaps {
         let by_address = shares_by_address(new, old) == Known::Perhaps;
         let by_port = shares_by_port(new, old) == Known::Perhaps;
+        let is_unread = old.flags.reuse_port.is_none();
         let socket = old.index;
         assumed.extend(by_address.then_some(Assumption::NoReuseAddress { socket }));
-        assumed.extend(by_port.then_some(Assumption::NoReusePort { socket }));
+        assumed.extend(by_port.then_some(match is_unread {
+            true => Assumption::NoReusePort { socket },
+            false => Assumption::OtherUser { socket },
+        }));
     }
     if assumed.is_empty() {
         Conflict::Yes
@@ -244,8 +248,22 @@ fn shares_by_address(new: &Newcomer, old: &Resident<'_>) -> Known {
 fn shares_by_port(new: &Newcomer, old: &Resident<'_>) -> Known {
     let socket = &old.existing.socket;
     let everybodys = new.protocol == Protocol::Tcp && is_time_wait(socket);
-    let welcome = everybodys || socket.uid == new.uid;
-    Known::from(new.reuse_port && welcome).both(old.flags.reuse_port)
+    let welcome = match everybodys {
+        true => Known::Yes,
+        false => is_same_user(new, old),
+    };
+    match new.reuse_port {
+        true => welcome.both(old.flags.reuse_port),
+        false => Known::No,
+    }
+}
+
+fn is_same_user(new: &Newcomer, old: &Resident<'_>) -> Known {
+    match old.existing.socket.uid == new.user.uid {
+        false => Known::No,
+        true if new.user.is_anonymous => Known::Perhaps,
+        true => Known::Yes,
+    }
 }
 
 /// How two sockets come to have the port together.
@@ -273,7 +291,7 @@ pub(super) fn sharing(new: &Newcomer, old: &Resident<'_>) -> Option<Sharing> {
 /// Whether the two would share by SO_REUSEPORT if they had the same user.
 pub(super) fn is_other_users_group(new: &Newcomer, old: &Resident<'_>) -> bool {
     let socket = &old.existing.socket;
-    new.reuse_port && old.flags.reuse_port == Some(true) && socket.uid != new.uid
+    new.reuse_port && old.flags.reuse_port == Some(true) && socket.uid != new.user.uid
 }
 
 /// Whether one that is in conflict with a newcomer has all its addresses.

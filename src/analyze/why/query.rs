@@ -84,6 +84,9 @@ pub fn reached(destination: IpAddr, source: Option<IpAddr>) -> IpAddr {
 pub struct User {
     /// The user.
     pub uid: u32,
+    /// Whether several users may appear under this uid, as those of whom a user namespace knows
+    /// nothing do. Sources: `kernel.overflowuid`, `/proc/self/uid_map`.
+    pub is_anonymous: bool,
     /// Whether the user has CAP_NET_BIND_SERVICE over the network namespace; `None` where that
     /// is not known, as of another user that is not root.
     pub may_bind_low: Option<bool>,

@@ -39,6 +39,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
             socket(index)
         ),
+        Assumption::OtherUser { socket: index } => format!(
+            "the socket on {} was taken to be another user's: in this user namespace all users \
+             that it does not know have one uid",
+            socket(index)
+        ),
         Assumption::NotV6Only { socket: index } => format!(
             "the socket on {} was taken to accept IPv4 too, as its IPV6_V6ONLY could not be read",
             socket(index)

@@ -207,6 +207,7 @@ fn bind(text: &str) -> Query {
         free_bind: false,
         user: User {
             uid: 0,
+            is_anonymous: false,
             may_bind_low: Some(false),
         },
     };

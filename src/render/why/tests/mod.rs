@@ -73,6 +73,7 @@ fn query(addr: &str, port: u16) -> Query {
         free_bind: false,
         user: User {
             uid: 0,
+            is_anonymous: false,
             may_bind_low: Some(true),
         },
     }

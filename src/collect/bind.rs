@@ -34,6 +34,9 @@ pub struct BindSettings {
     /// Whether bind of port 0 with SO_REUSEADDR shares ports when none is free; `None` where that
     /// cannot be read. Source: `net.ipv4.ip_autobind_reuse`.
     pub autobind_reuse: Option<bool>,
+    /// Whether TCP sockets of all VRFs share their ports; `None` where that cannot be read.
+    /// Source: `net.ipv4.tcp_l3mdev_accept`.
+    pub shares_vrfs: Option<bool>,
     /// What IPV6_V6ONLY is where a program does not set it; `None` where that cannot be read.
     /// Source: `net.ipv6.bindv6only`.
     pub v6only: Option<bool>,
@@ -57,6 +60,7 @@ pub fn read_bind_settings(host: &Host) -> BindSettings {
         autobind_reuse: is_set("ipv4/ip_autobind_reuse"),
         nonlocal_v4: is_set("ipv4/ip_nonlocal_bind"),
         nonlocal_v6: is_set("ipv6/ip_nonlocal_bind"),
+        shares_vrfs: is_set("ipv4/tcp_l3mdev_accept"),
         v6only: is_set("ipv6/bindv6only"),
         ipv6: if !has_ipv6(host) {
             Ipv6::Absent
@@ -176,6 +180,7 @@ mod tests {
             nonlocal_v4: None,
             nonlocal_v6: None,
             autobind_reuse: None,
+            shares_vrfs: None,
             v6only: None,
             ipv6: Ipv6::On,
         };
@@ -204,6 +209,7 @@ mod tests {
                 nonlocal_v4: Some(true),
                 nonlocal_v6: Some(false),
                 autobind_reuse: Some(true),
+                shares_vrfs: None,
                 v6only: Some(true),
                 ipv6: Ipv6::Disabled,
             }

@@ -14,6 +14,7 @@ mod destroy;
 mod everywhere;
 mod families;
 mod lineage;
+mod links;
 mod names;
 mod namespaces;
 mod neighbours;
@@ -37,6 +38,7 @@ pub use bind::{
 };
 pub use destroy::{destroy, left_behind};
 pub use lineage::{Lineages, read_lineages};
+pub use links::read_links;
 pub use names::{addresses, host_addresses, read_process, resolver, user_id, user_name};
 pub use namespaces::{find_everywhere, namespaces};
 pub use neighbours::{Neighbour, Neighbours, read_neighbours};

@@ -11,7 +11,7 @@ use crate::wire::rtnetlink;
 pub fn read_route(host: &Host, way: &Way) -> Option<Route> {
     let source = way.source;
     let request = rtnetlink::route_request(way);
-    let route = route_of(host.route(&request).ok()?)?;
+    let route = route_of(host.ask_routes(&request).ok()?)?;
     Some(match route {
         // The kernel does not repeat what it was told.
         Route::From(None) => Route::From(source),

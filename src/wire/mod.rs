@@ -9,6 +9,7 @@ pub mod destroyed;
 pub mod diag;
 pub mod if_inet6;
 pub mod inet_diag;
+pub mod links;
 pub mod netlink;
 mod netlink_diag;
 mod packet_diag;

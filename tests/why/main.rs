@@ -21,6 +21,7 @@ mod scenarios_bind;
 mod scenarios_connect;
 mod scenarios_device;
 mod scenarios_exhausted;
+mod scenarios_link;
 mod scenarios_owners;
 mod scenarios_remains;
 mod scenarios_rights;

@@ -16,7 +16,7 @@ use crate::support::socket::{accept, bind, bind_to_device, connect, open};
 use crate::wanted::Wanted;
 
 /// The first port and the last.
-const RANGE: (u16, u16) = (40_000, 40_004);
+const RANGE: (u16, u16) = (40_000, 40_005);
 
 /// A socket on each port of the range, bound to an interface.
 fn fill(kind: SockType, device: &str) -> Vec<OwnedFd> {
@@ -100,7 +100,7 @@ fn connected(server: &Server, device: Option<&str>) -> Vec<Connection> {
 
 #[test]
 fn connections_on_an_interface_are_none_of_a_socket_without() {
-    with_ports(5, |server| {
+    with_ports(6, |server| {
         let _held = connected(server, Some("lo"));
         let plain = Connecting::tcp("", THERE);
         // The server's ends would take the segments of one more for theirs.
@@ -115,7 +115,7 @@ fn connections_on_an_interface_are_none_of_a_socket_without() {
 
 #[test]
 fn connections_without_an_interface_are_everybodys() {
-    with_ports(5, |server| {
+    with_ports(6, |server| {
         let _held = connected(server, None);
         for wanted in [
             Connecting::tcp("", THERE),

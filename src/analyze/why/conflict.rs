@@ -2,7 +2,8 @@
 //!
 //! The new socket n and the existing e, both of one protocol, conflict when
 //!
-//! - neither is bound to a device, or only one, or both to the same;
+//! - neither is bound to a device, or only one, or both to the same; for TCP also both in one VRF,
+//!   or both in none, unless `tcp_l3mdev_accept` is 1;
 //! - their addresses meet: they are equal, or one of them is the wildcard of a family that the
 //!   other uses too;
 //! - and they do not share: for TCP, both have SO_REUSEADDR and e does not listen; for UDP, both
@@ -16,7 +17,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::resident::{Resident, is_time_wait};
-use super::{Assumption, Existing, Query, User};
+use super::{Assumption, Existing, Machine, Query, User};
 use crate::model::{Protocol, State};
 
 /// The IPv4 address that the kernel gives an IPv6 socket with an address that IPv4 has not
@@ -49,6 +50,8 @@ pub(super) struct Newcomer {
     /// Whether the socket itself is one of IPv6, be its address mapped or not.
     is_v6: bool,
     device: Option<u32>,
+    /// The VRF among whose ports it looks for its own; 0 for none.
+    vrf: u32,
     reuse_address: bool,
     reuse_port: bool,
     v6only: bool,
@@ -56,12 +59,17 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    pub(super) fn of(query: &Query, addr: IpAddr) -> Newcomer {
+    pub(super) fn of(query: &Query, addr: IpAddr, machine: &Machine) -> Newcomer {
+        let device = query.device_at_bind();
         Newcomer {
             protocol: query.protocol,
             address: Address::of(addr),
             is_v6: addr.is_ipv6(),
-            device: query.device_at_bind(),
+            device,
+            vrf: match query.protocol {
+                Protocol::Tcp => machine.vrf_of_port(device),
+                _ => 0,
+            },
             reuse_address: query.reuse_address,
             reuse_port: query.reuse_port,
             v6only: query.v6only,
@@ -206,6 +214,9 @@ pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
 
 /// Whether the two would have a device and an address in common, as if they shared nothing.
 fn meets(new: &Newcomer, old: &Resident<'_>) -> Known {
+    if are_apart(new, old) {
+        return Known::No;
+    }
     let on = old.existing.socket.interface;
     if on != 0 && new.device.is_some_and(|device| device != on) {
         return Known::No;
@@ -229,6 +240,11 @@ fn meets(new: &Newcomer, old: &Resident<'_>) -> Known {
             }
         }
     }
+}
+
+/// Whether VRFs keep the two apart, each of which has ports of its own.
+pub(super) fn are_apart(new: &Newcomer, old: &Resident<'_>) -> bool {
+    new.vrf != old.vrf
 }
 
 /// Whether the two may have the port together.

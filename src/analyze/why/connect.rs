@@ -163,9 +163,19 @@ impl<'a> Attempt<'a> {
         } else {
             said
         };
-        let none = Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]);
-        let is_off = is_v6 && machine.is_ipv6_off_there;
-        Check::blocked(errno, if is_off { off } else { none })
+        if is_v6 && machine.is_ipv6_off_there {
+            return Check::blocked(errno, off);
+        }
+        let links = machine.links.as_ref();
+        let down = links.and_then(|links| links.down_towards(self.destination.addr.to_canonical()));
+        let blocker = match down.filter(|_| said == Errno::NetworkUnreachable) {
+            Some(link) => {
+                let interface = link.index;
+                Blocker::without_socket(Cause::InterfaceDown, &[Fix::LinkUp { interface }])
+            }
+            None => Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]),
+        };
+        Check::blocked(errno, blocker)
     }
 
     /// Whether a port is left to TCP, for this source and destination.
@@ -174,6 +184,7 @@ impl<'a> Attempt<'a> {
             return pools::uncounted();
         };
         let check = pools::draw(&pool, Errno::AddressNotAvailable, &[Fix::SeeEphemeral]);
+        let check = pools::across_vrfs(check, self.situation.machine);
         // Where a port is free that no socket at all has, the source does not matter.
         match (self.source, pool.free_min) {
             (None, 0) if check.is_blocked() => check.assuming(Assumption::RouteSource),
@@ -246,6 +257,9 @@ impl<'a> Attempt<'a> {
         if check.is_blocked() {
             check.errno = Some(Errno::AddressNotAvailable);
             check.assumptions.clear();
+        }
+        if self.situation.machine.has_vrf() && check.is_blocked() {
+            check.assumptions.push(Assumption::VrfsApart);
         }
         if self.source.is_none() && (check.is_blocked() || !check.assumptions.is_empty()) {
             check.assumptions.push(Assumption::RouteSource);

@@ -77,7 +77,7 @@ const fn may_say(cause: Cause, errno: Errno) -> bool {
             Errno::AddressNotAvailable | Errno::FamilyNotSupported | Errno::NetworkUnreachable
         ),
         // A route says what whoever made it wanted.
-        Cause::NoRoute | Cause::Unseen => true,
+        Cause::NoRoute | Cause::InterfaceDown | Cause::Unseen => true,
         _ => matches!(errno, Errno::AddressInUse),
     }
 }
@@ -106,11 +106,12 @@ fn unforeseen(
         }
         (Call::Bind, Some(Errno::AddressNotAvailable)) => (
             Cause::AddressNotLocal,
-            &[Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress],
+            &[Fix::OwnAddress, Fix::NonlocalBind, Fix::AddAddress],
         ),
-        (Call::Bind, Some(Errno::AccessDenied)) if address::is_privileged(query, machine) => {
-            (Cause::PrivilegedPort, &[Fix::AllowLowPort])
-        }
+        (Call::Bind, Some(Errno::AccessDenied)) if address::is_privileged(query, machine) => (
+            Cause::PrivilegedPort,
+            &[Fix::UnprivilegedPort, Fix::AllowLowPort],
+        ),
         (Call::Connect, Some(Errno::NetworkUnreachable | Errno::HostUnreachable)) => {
             (Cause::NoRoute, &[Fix::AddRoute])
         }

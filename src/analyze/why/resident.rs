@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::conflict::Address;
-use super::{Existing, Query};
-use crate::model::{Socket, SocketFlags, State, TimerKind};
+use super::{Existing, Machine, Query};
+use crate::model::{Protocol, Socket, SocketFlags, State, TimerKind};
 
 /// An existing socket, as bind sees it.
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +20,16 @@ pub(super) struct Resident<'a> {
     /// Whether it is a connection, and whoever listens where it came to refuses IPv4: it does, too,
     /// unless another listener was there before.
     pub(super) is_of_v6only: bool,
+    /// The VRF whose port it has; 0 for none.
+    pub(super) vrf: u32,
 }
 
 /// The sockets on the port that keep it, with what is known of their flags.
-pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resident<'a>> {
+pub(super) fn residents<'a>(
+    query: &Query,
+    existing: &'a [Existing],
+    machine: &Machine,
+) -> Vec<Resident<'a>> {
     let here = |existing: &Existing| {
         existing.socket.protocol == query.protocol
             && existing.ends.local.port == query.port
@@ -42,6 +48,10 @@ pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resi
             },
             is_in_group: false,
             is_of_v6only: false,
+            vrf: match query.protocol {
+                Protocol::Tcp => machine.vrf_of_port(Some(existing.socket.interface)),
+                _ => 0,
+            },
         })
         .collect();
     let refuse_v4 = v6only_listeners(&residents);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::WhyReport;
 use super::case::{Case, endpoint};
 use super::causes::seconds;
-use crate::analyze::why::{Operation, Query, Route};
+use crate::analyze::why::{Fix, Operation, Query, Route};
 use crate::analyze::{Pool, PoolKind};
 use crate::model::{Errno, Protocol};
 use crate::render::escape;
@@ -124,7 +124,27 @@ pub(super) fn no_route(route: Option<Route>) -> String {
     }
 }
 
-fn privileged_below(report: &WhyReport<'_>) -> u32 {
+/// Which interface has to be up first.
+pub(super) fn down(case: &Case<'_>) -> String {
+    let name = { case.blockers.iter().flat_map(|blocker| &blocker.fixes) }
+        .find_map(|fix| match fix {
+            Fix::LinkUp { interface } => case.report.machine.links.as_ref()?.get(*interface),
+            _ => None,
+        })
+        .map(|link| format!("the interface {}", escape::terminal(&link.name)));
+    format!("{} is down", name.as_deref().unwrap_or("its interface"))
+}
+
+/// What that has to do with the address.
+pub(super) fn down_reason(case: &Case<'_>) -> &'static str {
+    match case.query().operation {
+        Operation::Bind => "The address is there only while it is up.",
+        Operation::Connect { .. } => "The way leads over it.",
+    }
+}
+
+/// From which port on none needs a privilege.
+pub(super) fn privileged_below(report: &WhyReport<'_>) -> u32 {
     // The kernel's default, where it cannot be read.
     report.machine.unprivileged_port_start.unwrap_or(1024)
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
+use super::conditions::privileged_below;
 use super::fixes::{Advice, one, plain};
 use crate::analyze::why::{Ipv6, Operation, Route};
 use crate::model::{Errno, Protocol};
@@ -168,6 +169,34 @@ pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {
             "connect from another port or address, or leave both to the kernel"
         }
     })
+}
+
+/// An address that is there, whichever the port.
+pub(super) fn own_address(case: &Case<'_>) -> Vec<Advice> {
+    plain(match case.query().operation {
+        Operation::Bind => "use an address of this machine, one that it has now",
+        Operation::Connect { .. } => {
+            "connect from an address of this machine, or leave it to the routes"
+        }
+    })
+}
+
+pub(super) fn unprivileged_port(case: &Case<'_>) -> Vec<Advice> {
+    let first = privileged_below(case.report);
+    plain(&match case.query().operation {
+        Operation::Bind => format!("use a port from {first} on"),
+        Operation::Connect { .. } => {
+            format!("connect from a port from {first} on, or leave it to the kernel")
+        }
+    })
+}
+
+pub(super) fn link_up(case: &Case<'_>, interface: u32) -> Vec<Advice> {
+    let links = case.report.machine.links.as_ref();
+    let link = links.and_then(|links| links.get(interface));
+    let name = link.and_then(|link| shell::portable(&link.name));
+    let command = name.map(|name| case.within(&format!("ip link set {name} up")));
+    vec![("switch the interface on".to_owned(), command)]
 }
 
 pub(super) fn v6only(case: &Case<'_>) -> Vec<Advice> {

@@ -92,6 +92,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::UsualV6Only => "the new socket was taken to accept IPv4 too, as \
              net.ipv6.bindv6only could not be read"
             .to_owned(),
+        Assumption::VrfsApart => {
+            "each VRF was taken to have ports and addresses of its own, by the \
+             rules of the kernel (net.ipv4.tcp_l3mdev_accept); how full it is alone was not counted"
+                .to_owned()
+        }
         Assumption::TimeWaitTakenOver => "a connection in TIME-WAIT between the same ends was \
              taken to have timestamps, so that a new one may take its port over"
             .to_owned(),

@@ -93,6 +93,8 @@ connect fails with ENETUNREACH. Asked for one, the kernel answers ENETUNREACH.
 
 what to do:
   1. add a route: ip route add 10.9.9.9/32 via GATEWAY
+  2. see whether a rule refuses it
+       ip rule
 "
     );
     let answer = &mut scene.answers[0].0;

@@ -6,7 +6,7 @@ use std::io;
 use super::addresses::has_ipv6;
 use crate::kernel::{self, Host, Patience};
 use crate::model::{Holder, Ipv6, SocketFlags};
-use crate::wire::{process, sysctl};
+use crate::wire::{sysctl, user_map};
 
 /// No sysctl that is a number is longer.
 const NUMBER_LIMIT: u64 = 64;
@@ -131,7 +131,7 @@ pub fn is_anonymous(host: &Host, uid: u32) -> bool {
     let overflow = read("proc/sys/kernel/overflowuid").and_then(|text| sysctl::number(&text).ok());
     let map = read("proc/self/uid_map");
     overflow.unwrap_or(OVERFLOW_UID) == uid
-        && !map.is_some_and(|map| process::maps_every_user(&map))
+        && !map.is_some_and(|map| user_map::maps_every_user(&map))
 }
 
 /// The flags of a socket that these hold: of the first one who may be asked. Nothing is known

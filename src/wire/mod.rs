@@ -28,4 +28,5 @@ pub mod services;
 pub mod sysctl;
 pub mod tcp_info;
 mod unix_diag;
+pub mod user_map;
 pub mod waiting;

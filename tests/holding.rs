@@ -19,7 +19,7 @@ use portstat::collect::{
     read_neighbours, read_route,
 };
 use portstat::kernel::{self, BindAttempt, BindKind, Host, Patience, try_bind};
-use portstat::model::{Errno, Ipv6, Lineage, Protocol, Route, Socket, SocketFlags};
+use portstat::model::{Errno, Ipv6, Lineage, Protocol, Route, Socket, SocketFlags, Way};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::fstat;
@@ -401,7 +401,15 @@ fn local_is_what_may_be_bound() {
 fn routes_answer_as_connect_does() {
     in_namespace(|| {
         let far = IpAddr::from([192, 0, 2, 5]);
-        let route = |to, from| read_route(&Host::Live, to, from, None);
+        let route = |destination, source| {
+            let way = Way {
+                destination,
+                source,
+                interface: None,
+                flow: None,
+            };
+            read_route(&Host::Live, &way)
+        };
         assert_eq!(route(LOCALHOST, None), Some(Route::From(Some(LOCALHOST))));
         let refused = UdpSocket::bind(("0.0.0.0", 0)).unwrap().connect((far, 9));
         let errno = refused.unwrap_err().raw_os_error().unwrap();
@@ -432,7 +440,13 @@ fn a_namespace_that_has_nothing_yet_has_no_addresses() {
         // `/proc/net` is that of the process, whose other threads stay where they are.
         let read = read_local_addresses(&Host::Live, &mut gaps);
         assert_eq!(read.v4.as_deref(), Some(&[][..]), "{gaps:?}");
-        let far = read_route(&Host::Live, LOCALHOST, None, None);
+        let way = Way {
+            destination: LOCALHOST,
+            source: None,
+            interface: None,
+            flow: None,
+        };
+        let far = read_route(&Host::Live, &way);
         assert!(matches!(far, Some(Route::None(_))), "{far:?}");
     });
 }

@@ -104,6 +104,8 @@ pub struct WhyPlan {
     pub v6only: bool,
     /// The interface, by name or number.
     pub device: Option<String>,
+    /// Whether that is known only as the scope of the destination.
+    pub device_by_destination: bool,
     /// The user, by name or number.
     pub user: Option<String>,
     /// IP_FREEBIND.
@@ -184,6 +186,8 @@ impl WhyPlan {
             ],
             ("--dev", "a target with another interface"),
         )?;
+        let of_target = { target.as_ref() }.and_then(|target| target.device.as_ref());
+        let device_by_destination = device.is_some() && args.dev.is_none() && of_target.is_none();
         let asked = match (destination, args.connect.as_deref()) {
             (Some(destination), Some(text)) => connect(target, destination, text)?,
             _ => bind(target, args.target.as_deref().unwrap_or_default())?,
@@ -200,6 +204,7 @@ impl WhyPlan {
             reuse_port: args.reuseport,
             v6only: args.v6only,
             device,
+            device_by_destination,
             user: args.user,
             free_bind: args.free_bind,
             probe: args.probe,

@@ -1,13 +1,12 @@
-//! Which addresses are this machine's, and by which of them it reaches another.
+//! Which addresses are this machine's.
 
 use std::io::{self, BufReader};
-use std::net::IpAddr;
 
 use super::attempts::{End, Ending, INTERRUPTED, attempts, cut};
 use super::bad::BadPlaces;
 use super::proc_net::next_line;
-use crate::kernel::{self, Dump, Host, LOCAL_ROUTES};
-use crate::model::{Gap, LocalAddresses, LocalRoute, LocalV6, Route};
+use crate::kernel::{Dump, Host, LOCAL_ROUTES};
+use crate::model::{Gap, LocalAddresses, LocalRoute, LocalV6};
 use crate::wire::if_inet6::Line;
 use crate::wire::netlink::{Message, Messages};
 use crate::wire::rtnetlink;
@@ -164,50 +163,6 @@ pub(super) fn has_ipv6(host: &Host) -> bool {
     !is_absent(V6_ADDRESSES) || (host.is_recorded() && is_absent(LOCAL_ROUTES))
 }
 
-/// What the routes say of a destination, from this source and over this interface where they are
-/// given. `None` where nobody can be asked, as of a recording.
-pub fn read_route(
-    host: &Host,
-    destination: IpAddr,
-    source: Option<IpAddr>,
-    interface: Option<u32>,
-) -> Option<Route> {
-    let request = rtnetlink::route_request(destination, source, interface);
-    let route = route_of(host.route(&request).ok()?)?;
-    Some(match route {
-        // The kernel does not repeat what it was told.
-        Route::From(None) => Route::From(source),
-        Route::Broadcast(None) => Route::Broadcast(source),
-        told => told,
-    })
-}
-
-/// The answer to a request for one route.
-fn route_of(answer: Dump) -> Option<Route> {
-    let mut route = None;
-    let read = answer.for_each(|chunk, _| {
-        for framed in Messages::new(chunk).flatten() {
-            match framed.message {
-                Message::Route(body) => {
-                    let source = rtnetlink::preferred_source(body);
-                    route = Some(if rtnetlink::is_broadcast(body) {
-                        Route::Broadcast(source)
-                    } else {
-                        Route::From(source)
-                    });
-                }
-                Message::Error(errno) if errno < 0 => {
-                    route = Some(Route::None(kernel::errno(errno.saturating_neg())));
-                }
-                _ => {}
-            }
-        }
-        Ok::<_, io::Error>(route.is_none())
-    });
-    read.ok()?.ok()?;
-    route
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,17 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_for_one_destination() {
-        let errno = |errno: i32| framed(2, 0, 1, &(-errno).to_ne_bytes());
-        let of = |chunk: Vec<u8>| route_of(Dump::scripted(vec![Ok(chunk)]));
-        assert_eq!(of(errno(101)), Some(Route::None(kernel::errno(101))));
-        assert_eq!(of(errno(0)), None);
-        assert_eq!(of(vec![1, 2, 3]), None);
-        let unsaid = rtnetlink::local_route_message(&LOOPBACK);
-        assert_eq!(of(unsaid), Some(Route::From(None)));
-    }
-
-    #[test]
     fn this_machine_has_loopback_where_it_has_anything() {
         let mut gaps = Vec::new();
         let read = read_local_addresses(&Host::Live, &mut gaps);
@@ -347,15 +291,5 @@ mod tests {
         assert!(!local(Ipv4Addr::new(192, 0, 2, 1)));
         let bound = std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
         assert_eq!(v6.iter().any(|one| one.addr.is_loopback()), bound);
-        if bound {
-            let to = IpAddr::V6(Ipv6Addr::LOCALHOST);
-            let route = read_route(&Host::Live, to, None, None);
-            assert_eq!(route, Some(Route::From(Some(to))));
-        }
-        let to = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        for source in [None, Some(to)] {
-            let route = read_route(&Host::Live, to, source, Some(1));
-            assert_eq!(route, Some(Route::From(Some(to))));
-        }
     }
 }

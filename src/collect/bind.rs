@@ -6,10 +6,14 @@ use std::io;
 use super::addresses::has_ipv6;
 use crate::kernel::{self, Host, Patience};
 use crate::model::{Holder, Ipv6, SocketFlags};
-use crate::wire::sysctl;
+use crate::wire::{sysctl, user_map};
 
 /// No sysctl that is a number is longer.
 const NUMBER_LIMIT: u64 = 64;
+/// A map of users has 340 lines at most.
+const MAP_LIMIT: u64 = 16 << 10;
+/// `kernel.overflowuid` where it cannot be read.
+const OVERFLOW_UID: u32 = 65_534;
 /// Holders that are asked for a socket's flags, one after another, until one answers.
 const MOST_ASKED: usize = 256;
 /// What `ip_unprivileged_port_start` is where it cannot be set: before Linux 4.11.
@@ -30,6 +34,9 @@ pub struct BindSettings {
     /// Whether bind of port 0 with SO_REUSEADDR shares ports when none is free; `None` where that
     /// cannot be read. Source: `net.ipv4.ip_autobind_reuse`.
     pub autobind_reuse: Option<bool>,
+    /// Whether TCP sockets of all VRFs share their ports; `None` where that cannot be read.
+    /// Source: `net.ipv4.tcp_l3mdev_accept`.
+    pub shares_vrfs: Option<bool>,
     /// What IPV6_V6ONLY is where a program does not set it; `None` where that cannot be read.
     /// Source: `net.ipv6.bindv6only`.
     pub v6only: Option<bool>,
@@ -53,6 +60,7 @@ pub fn read_bind_settings(host: &Host) -> BindSettings {
         autobind_reuse: is_set("ipv4/ip_autobind_reuse"),
         nonlocal_v4: is_set("ipv4/ip_nonlocal_bind"),
         nonlocal_v6: is_set("ipv6/ip_nonlocal_bind"),
+        shares_vrfs: is_set("ipv4/tcp_l3mdev_accept"),
         v6only: is_set("ipv6/bindv6only"),
         ipv6: if !has_ipv6(host) {
             Ipv6::Absent
@@ -113,6 +121,19 @@ pub fn may_bind_low(host: &Host, uid: u32) -> Option<bool> {
     (uid == 0).then_some(true)
 }
 
+/// Whether several users may appear under a uid: the kernel shows those of whom our user namespace
+/// knows nothing as `kernel.overflowuid`. Of a recording it is not known, and taken not to be so.
+pub fn is_anonymous(host: &Host, uid: u32) -> bool {
+    if host.is_recorded() {
+        return false;
+    }
+    let read = |name| host.read_within(name, MAP_LIMIT).ok();
+    let overflow = read("proc/sys/kernel/overflowuid").and_then(|text| sysctl::number(&text).ok());
+    let map = read("proc/self/uid_map");
+    overflow.unwrap_or(OVERFLOW_UID) == uid
+        && !map.is_some_and(|map| user_map::maps_every_user(&map))
+}
+
 /// The flags of a socket that these hold: of the first one who may be asked. Nothing is known
 /// where nobody may, and of a recording.
 pub fn read_flags(
@@ -159,6 +180,7 @@ mod tests {
             nonlocal_v4: None,
             nonlocal_v6: None,
             autobind_reuse: None,
+            shares_vrfs: None,
             v6only: None,
             ipv6: Ipv6::On,
         };
@@ -187,6 +209,7 @@ mod tests {
                 nonlocal_v4: Some(true),
                 nonlocal_v6: Some(false),
                 autobind_reuse: Some(true),
+                shares_vrfs: None,
                 v6only: Some(true),
                 ipv6: Ipv6::Disabled,
             }

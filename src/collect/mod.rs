@@ -15,6 +15,7 @@ mod everywhere;
 mod families;
 mod identity;
 mod lineage;
+mod links;
 mod names;
 mod namespaces;
 mod neighbours;
@@ -23,24 +24,28 @@ mod proc_net;
 mod raw;
 mod raw_addresses;
 mod recorded;
+mod routes;
 mod rows;
 mod unix_names;
 
 use std::io;
 
-pub use addresses::{V6_ADDRESSES, read_local_addresses, read_route};
+pub use addresses::{V6_ADDRESSES, read_local_addresses};
 pub use announced::{Joined, Source as AnnouncementSource, join_announcements};
 pub use batch::{Batch, Flow, Receiver};
 pub use bind::{
-    BindSettings, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings, read_flags,
+    BindSettings, is_anonymous, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings,
+    read_flags,
 };
 pub use destroy::{destroy, left_behind};
 pub use lineage::{Lineages, read_lineages};
+pub use links::read_links;
 pub use names::{addresses, host_addresses, read_process, resolver, user_id, user_name};
 pub use namespaces::{find_everywhere, namespaces};
 pub use neighbours::{Neighbour, Neighbours, read_neighbours};
 pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
 pub use raw_addresses::{copy_local_routes, copy_v6_addresses};
+pub use routes::read_route;
 pub use unix_names::UnixNames;
 
 use everywhere::collect_everywhere;

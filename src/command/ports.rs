@@ -32,6 +32,20 @@ impl<'c> PortCounts<'c> {
         }
     }
 
+    /// Counts of what is left to one socket, which is bound to this interface or to none.
+    pub(super) fn for_socket(
+        context: &'c Context,
+        settings: EphemeralSettings,
+        interface: Option<u32>,
+    ) -> PortCounts<'c> {
+        PortCounts {
+            context,
+            netns: 0,
+            now: Some(Ephemeral::for_socket(settings, interface)),
+            worst: None,
+        }
+    }
+
     /// Counts a socket. Those of a namespace come together.
     pub(super) fn add(&mut self, socket: &Socket) {
         if socket.netns != self.netns {

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 
 use nix::sys::socket::setsockopt;
@@ -71,29 +72,43 @@ pub fn try_bind(attempt: &BindAttempt) -> io::Result<Result<(), Errno>> {
         set_ipv6_v6only(&socket, attempt.v6only)?;
     }
     if attempt.free_bind {
-        match attempt.addr {
-            IpAddr::V4(_) => set_ip_freebind(&socket, true)?,
-            IpAddr::V6(_) => set_ipv6_freebind(&socket, true)?,
-        }
+        allow_foreign(&socket, attempt.addr.is_ipv6())?;
     }
-    let (address, device) = address(attempt);
-    if let Some(index) = device {
-        let Some(name) = name_of_interface(index) else {
-            return Ok(Err(Errno::NoDevice));
-        };
-        setsockopt(&socket, BindToDevice, &OsString::from_vec(name))?;
+    let (address, device) = scoped(attempt.addr, attempt.port, attempt.device);
+    if let Some(index) = device
+        && let Err(errno) = bind_to_device(&socket, index)?
+    {
+        return Ok(Err(errno));
     }
     Ok(bind(&socket, &address).map_err(|error| errno(error.raw_os_error())))
 }
 
+/// Sets IP_FREEBIND.
+pub(super) fn allow_foreign(socket: impl AsFd, is_v6: bool) -> io::Result<()> {
+    match is_v6 {
+        false => set_ip_freebind(socket, true)?,
+        true => set_ipv6_freebind(socket, true)?,
+    }
+    Ok(())
+}
+
+/// Sets SO_BINDTODEVICE; the inner error is that of an interface that is gone.
+pub(super) fn bind_to_device(socket: &impl AsFd, index: u32) -> io::Result<Result<(), Errno>> {
+    let Some(name) = name_of_interface(index) else {
+        return Ok(Err(Errno::NoDevice));
+    };
+    setsockopt(socket, BindToDevice, &OsString::from_vec(name))?;
+    Ok(Ok(()))
+}
+
 /// The address, with the interface in it where it is its scope; else the interface apart.
-fn address(attempt: &BindAttempt) -> (SocketAddr, Option<u32>) {
-    match (attempt.addr, attempt.device) {
+pub(super) fn scoped(addr: IpAddr, port: u16, device: Option<u32>) -> (SocketAddr, Option<u32>) {
+    match (addr, device) {
         (IpAddr::V6(addr), Some(scope)) if has_scope(addr) => (
-            SocketAddr::V6(SocketAddrV6::new(addr, attempt.port, 0, scope)),
+            SocketAddr::V6(SocketAddrV6::new(addr, port, 0, scope)),
             None,
         ),
-        (addr, device) => (SocketAddr::new(addr, attempt.port), device),
+        (addr, device) => (SocketAddr::new(addr, port), device),
     }
 }
 

@@ -116,8 +116,8 @@ impl Host {
         }
     }
 
-    /// Asks for the route to one destination; a recording cannot be asked.
-    pub fn route(&self, request: &[u8]) -> io::Result<Dump> {
+    /// Asks for routes, interfaces or their addresses; a recording cannot be asked.
+    pub fn ask_routes(&self, request: &[u8]) -> io::Result<Dump> {
         match self {
             Host::Live | Host::Everywhere(_) => Dump::routes(request),
             Host::Beside(beside) => Err(beside.refusal()),

@@ -69,7 +69,7 @@ pub use netns_error::NetnsError;
 pub use open_files::HolderMethod;
 pub use patience::Patience;
 pub use privilege::may_bind_low_ports;
-pub use probe::{Answer, ask_for_port};
+pub use probe::{ConnectAttempt, Draw, try_connect};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;

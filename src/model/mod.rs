@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads the system or writes output; every other room speaks in these types.
 
+mod call;
 mod destruction;
 mod details;
 mod endpoint;
@@ -12,6 +13,7 @@ mod fate;
 mod flags;
 mod gap;
 mod lineage;
+mod link;
 mod local;
 mod namespace;
 mod owner;
@@ -29,6 +31,7 @@ mod tcp_info;
 mod timer;
 mod unseen;
 
+pub use call::Call;
 pub use destruction::Destruction;
 pub use details::{
     DetailSet, Details, EndsDetails, Memory, NetlinkDetails, PacketDetails, PacketInfo, PacketRing,
@@ -44,6 +47,7 @@ pub use fate::{Fate, Obstacle};
 pub use flags::SocketFlags;
 pub use gap::{Gap, HiddenCause};
 pub use lineage::{Condition, Lineage, Parent};
+pub use link::{Link, Links};
 pub use local::{Ipv6, LocalAddresses, LocalRoute, LocalV6};
 pub use namespace::{Namespace, NetnsId, short_container};
 pub use owner::{Holder, Owner, Owners, Process, Processes};
@@ -55,7 +59,7 @@ pub use protocol_names::{
 };
 pub use published::{Published, Publisher};
 pub use queue::Queues;
-pub use route::Route;
+pub use route::{Flow, Route, Way};
 pub use row::{BeyondIp, HostNames, InetRow, Row};
 pub use service::Service;
 pub use socket::Socket;

@@ -12,6 +12,8 @@ pub const TCPDIAG_GETSOCK: u16 = 18;
 pub const RTM_GETROUTE: u16 = 26;
 /// Type of a route.
 pub const RTM_NEWROUTE: u16 = 24;
+/// Type of an interface.
+const RTM_NEWLINK: u16 = 16;
 
 /// Length of a message header: length, type, flags, sequence, port id.
 pub const HEADER_LEN: usize = 16;
@@ -25,6 +27,8 @@ pub enum Message<'a> {
     Row(&'a [u8]),
     /// A route, of rtnetlink; likewise.
     Route(&'a [u8]),
+    /// An interface, of rtnetlink; likewise.
+    Link(&'a [u8]),
     /// The dump is complete; a negative errno when the kernel ended it early.
     Done(i32),
     /// The kernel refused the request, with a negative errno; 0 is a mere acknowledgement.
@@ -156,6 +160,7 @@ fn frame(rest: &[u8], offset: usize) -> Result<(Framed<'_>, usize), FramingError
         // Both carry inet_diag_msg.
         TCPDIAG_GETSOCK | SOCK_DIAG_BY_FAMILY => Message::Row(payload),
         RTM_NEWROUTE => Message::Route(payload),
+        RTM_NEWLINK => Message::Link(payload),
         _ => Message::Other,
     };
     let framed = Framed {

@@ -9,7 +9,7 @@ use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 
 use super::netlink::{RTM_GETROUTE, RTM_NEWROUTE, attributes, framed, push_attribute};
-use crate::model::LocalRoute;
+use crate::model::{Flow, LocalRoute, Protocol, Way};
 
 /// Length of `struct rtmsg`.
 const ROUTE_LEN: usize = 12;
@@ -25,6 +25,12 @@ const SOURCE: u16 = 2;
 const INTERFACE: u16 = 4;
 const PREFERRED_SOURCE: u16 = 7;
 const TABLE: u16 = 15;
+/// Attributes of a request: `RTA_UID`, and since Linux 4.18 `RTA_IP_PROTO`, `RTA_SPORT` and
+/// `RTA_DPORT`. Kernels that do not know one pass over it.
+const UID: u16 = 25;
+const PROTOCOL: u16 = 27;
+const SOURCE_PORT: u16 = 28;
+const DESTINATION_PORT: u16 = 29;
 /// The sequence number of every request; each has a netlink socket of its own.
 const SEQUENCE: u32 = 1;
 
@@ -35,13 +41,14 @@ pub fn local_routes_request() -> Vec<u8> {
     framed(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, SEQUENCE, &body)
 }
 
-/// The request for the route to one destination, from this source and over this interface where
-/// they are given.
-pub fn route_request(
-    destination: IpAddr,
-    source: Option<IpAddr>,
-    interface: Option<u32>,
-) -> Vec<u8> {
+/// The request for the route of one way.
+pub fn route_request(way: &Way) -> Vec<u8> {
+    let Way {
+        destination,
+        source,
+        interface,
+        flow,
+    } = *way;
     let source = source.filter(|source| source.is_ipv4() == destination.is_ipv4());
     let (family, bits) = match destination {
         IpAddr::V4(_) => (AF_INET, 32),
@@ -56,7 +63,23 @@ pub fn route_request(
     if let Some(interface) = interface {
         push_attribute(&mut body, INTERFACE, &interface.to_ne_bytes());
     }
+    if let Some(flow) = flow {
+        push_flow(&mut body, &flow);
+    }
     framed(RTM_GETROUTE, NLM_F_REQUEST, SEQUENCE, &body)
+}
+
+fn push_flow(body: &mut Vec<u8>, flow: &Flow) {
+    push_attribute(body, UID, &flow.uid.to_ne_bytes());
+    let protocol = match flow.protocol {
+        Protocol::Udp => libc::IPPROTO_UDP,
+        _ => libc::IPPROTO_TCP,
+    };
+    push_attribute(body, PROTOCOL, &[protocol as u8]);
+    if flow.source_port != 0 {
+        push_attribute(body, SOURCE_PORT, &flow.source_port.to_be_bytes());
+    }
+    push_attribute(body, DESTINATION_PORT, &flow.destination_port.to_be_bytes());
 }
 
 fn header(family: u8, [destination, source]: [u8; 2], table: u8, kind: u8) -> Vec<u8> {
@@ -156,6 +179,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn to(destination: IpAddr) -> Way {
+        Way {
+            destination,
+            source: None,
+            interface: None,
+            flow: None,
+        }
+    }
+
     const LOOPBACK: LocalRoute = LocalRoute {
         network: Ipv4Addr::new(127, 0, 0, 0),
         prefix: 8,
@@ -235,7 +267,11 @@ mod tests {
     fn the_source_of_a_route_is_told_for_both_families() {
         for addr in ["127.0.0.1", "fe80::1"] {
             let addr: IpAddr = addr.parse().unwrap();
-            let request = route_request(addr, Some(addr), Some(7));
+            let request = route_request(&Way {
+                source: Some(addr),
+                interface: Some(7),
+                ..to(addr)
+            });
             let mut body = request[HEADER_LEN..].to_vec();
             assert_eq!(preferred_source(&body), None);
             push_address(&mut body, PREFERRED_SOURCE, addr);
@@ -255,9 +291,41 @@ mod tests {
 
     #[test]
     fn a_source_of_the_other_family_is_not_asked_for() {
-        let to: IpAddr = "::1".parse().unwrap();
-        let from = Some(IpAddr::from([127, 0, 0, 1]));
-        assert_eq!(route_request(to, from, None), route_request(to, None, None));
+        let there = to("::1".parse().unwrap());
+        let other = Way {
+            source: Some(IpAddr::from([127, 0, 0, 1])),
+            ..there
+        };
+        assert_eq!(route_request(&other), route_request(&there));
+    }
+
+    #[test]
+    fn rules_by_port_protocol_and_user_are_asked_with() {
+        let flow = Flow {
+            protocol: Protocol::Udp,
+            source_port: 0x0102,
+            destination_port: 0x0304,
+            uid: 7,
+        };
+        let request = route_request(&Way {
+            flow: Some(flow),
+            ..to(IpAddr::from([127, 0, 0, 1]))
+        });
+        let told = |kind| attribute(&request[HEADER_LEN + ROUTE_LEN..], kind);
+        assert_eq!(told(UID), Some(&7u32.to_ne_bytes()[..]));
+        assert_eq!(told(PROTOCOL), Some(&[17][..]));
+        assert_eq!(told(SOURCE_PORT), Some(&[1, 2][..]));
+        assert_eq!(told(DESTINATION_PORT), Some(&[3, 4][..]));
+        let unbound = Flow {
+            source_port: 0,
+            ..flow
+        };
+        let request = route_request(&Way {
+            flow: Some(unbound),
+            ..to(IpAddr::from([127, 0, 0, 1]))
+        });
+        let rest = &request[HEADER_LEN + ROUTE_LEN..];
+        assert_eq!(attribute(rest, SOURCE_PORT), None);
     }
 
     proptest! {

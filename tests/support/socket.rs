@@ -76,6 +76,11 @@ pub fn local_address(fd: &OwnedFd) -> SocketAddr {
     }
 }
 
+/// Binds it to a device.
+pub fn bind_to_device(fd: &OwnedFd, name: &str) {
+    setsockopt(fd, BindToDevice, &OsString::from(name)).unwrap();
+}
+
 /// Binds it to the loopback device.
 pub fn bind_to_loopback(fd: &OwnedFd) {
     setsockopt(fd, BindToDevice, &OsString::from("lo")).unwrap();

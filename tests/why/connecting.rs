@@ -1,9 +1,10 @@
 //! A connect that somebody wants: put to portstat as arguments, and to the kernel as it is.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{Linger, ReuseAddr};
+use nix::sys::socket::sockopt::{IpFreebind, Linger, ReuseAddr};
 use nix::sys::socket::{SockType, setsockopt};
 
 use crate::answer::{Answer, only_answer};
@@ -12,7 +13,7 @@ use crate::setup::ELSEWHERE;
 use crate::support::dial::{Connection, Server, Source, bind_source, reset, set_port_range};
 use crate::support::namespace::in_namespace;
 use crate::support::rights::Rights;
-use crate::support::socket::{accept, connect, open};
+use crate::support::socket::{accept, bind_to_device, connect, open, set_nonblocking};
 
 /// The server everybody connects to.
 pub const THERE: &str = "127.0.0.1:9000";
@@ -33,6 +34,9 @@ pub struct Connecting {
     pub source: String,
     pub to: SocketAddr,
     pub reuse_address: bool,
+    /// The interface it is bound to.
+    pub device: Option<&'static str>,
+    pub free_bind: bool,
     /// Whether portstat is to try it.
     pub probe: bool,
 }
@@ -44,6 +48,8 @@ impl Connecting {
             source: source.to_owned(),
             to: to.parse().unwrap(),
             reuse_address: false,
+            device: None,
+            free_bind: false,
             probe: false,
         }
     }
@@ -59,6 +65,20 @@ impl Connecting {
     pub fn reuse_address(self) -> Connecting {
         Connecting {
             reuse_address: true,
+            ..self
+        }
+    }
+
+    pub fn on(self, device: &'static str) -> Connecting {
+        Connecting {
+            device: Some(device),
+            ..self
+        }
+    }
+
+    pub fn free_bind(self) -> Connecting {
+        Connecting {
+            free_bind: true,
             ..self
         }
     }
@@ -94,19 +114,57 @@ impl Connecting {
         if self.reuse_address {
             args.push("--reuseaddr".to_owned());
         }
+        if let Some(device) = self.device {
+            args.push(format!("--dev={device}"));
+        }
+        if self.free_bind {
+            args.push("--free-bind".to_owned());
+        }
         if self.probe {
             args.push("--probe".to_owned());
         }
         args
     }
 
-    /// The kernel's own answer; nothing of it stays behind.
-    pub fn really(&self, server: &Server) -> Result<(), Errno> {
+    /// A socket as it is wanted, bound where it is to be.
+    fn bound(&self) -> Result<OwnedFd, Errno> {
         let client = open(self.kind, self.to.ip());
         if self.reuse_address {
             setsockopt(&client, ReuseAddr, &true).unwrap();
         }
+        if let Some(device) = self.device {
+            bind_to_device(&client, device);
+        }
+        if self.free_bind {
+            setsockopt(&client, IpFreebind, &true).unwrap();
+        }
         bind_source(&client, self.source())?;
+        Ok(client)
+    }
+
+    /// The kernel's own answer where nobody is there: it sets out, or it does not.
+    pub fn sets_out(&self) -> Result<(), Errno> {
+        let client = self.bound()?;
+        set_nonblocking(&client);
+        match connect(&client, self.to) {
+            Err(Errno::EINPROGRESS | Errno::ECONNREFUSED) => Ok(()),
+            told => told,
+        }
+    }
+
+    /// What portstat says where nobody is there. The kernel says the same.
+    #[track_caller]
+    pub fn asked_of_nobody(&self) -> Answer {
+        let answer = only_answer(&why(&self.args(), Rights::Own));
+        let truth = self.sets_out();
+        println!("{:?}: {}, {truth:?}", self.args(), answer.verdict);
+        check_verdict(&answer, truth);
+        answer
+    }
+
+    /// The kernel's own answer; nothing of it stays behind.
+    pub fn really(&self, server: &Server) -> Result<(), Errno> {
+        let client = self.bound()?;
         if self.kind == SockType::Datagram {
             return connect(&client, self.to);
         }

@@ -98,12 +98,14 @@ fn query(wanted: &Wanted, uid: u32) -> Query {
         addr: Some(wanted.address.ip()),
         port: wanted.address.port(),
         device: wanted.on_loopback.then_some(LOOPBACK),
+        device_by_destination: false,
         reuse_address: wanted.reuse_address,
         reuse_port: wanted.reuse_port,
         v6only: wanted.v6only,
         free_bind: wanted.free_bind,
         user: User {
             uid,
+            is_anonymous: false,
             may_bind_low: Some(true),
         },
     }

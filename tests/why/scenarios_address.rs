@@ -1,11 +1,9 @@
 //! Addresses that can be bound, and those that cannot, by the numbers of the scenarios they are.
 
-use std::process::Command;
-
 use crate::ask::asked;
+use crate::links::ip;
 use crate::setup::{at, served};
 use crate::support::namespace::{add_loopback_address, in_namespace, sysctl};
-use crate::support::portstat;
 use crate::wanted::Wanted;
 
 // 33: whose address it is.
@@ -110,13 +108,6 @@ fn with_ipv6_off_its_addresses_are_not_available() {
 }
 
 // Duplicate address detection.
-
-/// A command that is to succeed.
-#[track_caller]
-fn ip(args: &str) {
-    let output = portstat::output(Command::new("ip").args(args.split(' ')));
-    assert!(output.status.success(), "{args}: {output:?}");
-}
 
 #[test]
 fn an_address_that_may_be_somebody_elses_is_not_available_yet() {

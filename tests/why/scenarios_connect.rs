@@ -101,6 +101,22 @@ fn a_duplicate_tuple_is_no_exhaustion() {
 }
 
 #[test]
+fn nobody_is_told_to_reuse_a_port_for_the_same_connection() {
+    with_ports(20, |server| {
+        let first = reusing(at("127.0.0.1:41000"));
+        connect(&first, at(THERE)).unwrap();
+        let reuse = |to: &str| {
+            let answer = Connecting::tcp("127.0.0.1:41000", to).asked(server);
+            answer.blocked_first_by("EADDRINUSE", "outgoing-connection");
+            let mut fixes = answer.blockers.iter().flat_map(|one| &one.fixes);
+            fixes.any(|fix| fix.text.contains("SO_REUSEADDR"))
+        };
+        assert!(!reuse(THERE));
+        assert!(reuse("127.0.0.1:9001"));
+    });
+}
+
+#[test]
 fn a_tuple_in_time_wait_is_taken_over() {
     with_ports(20, |server| {
         sysctl("net.ipv4.tcp_tw_reuse", "0");

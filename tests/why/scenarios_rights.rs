@@ -6,7 +6,7 @@ use crate::ask::{asked, asked_by, asked_with};
 use crate::setup::{own_pid, served};
 use crate::support::namespace::{has_users, in_namespace, in_network_namespace, sysctl};
 use crate::support::portstat;
-use crate::support::rights::Rights;
+use crate::support::rights::{Rights, as_user};
 use crate::wanted::Wanted;
 
 /// A user who is not root, where there are several.
@@ -127,6 +127,25 @@ fn a_group_of_one_user_is_closed_to_another() {
         }
         let answer = asked(&new);
         assert_eq!(answer.verdict, "free", "{}", answer.document);
+    });
+}
+
+#[test]
+fn users_of_whom_the_namespace_knows_nothing_are_not_told_apart() {
+    in_network_namespace(|| {
+        let new = Wanted::tcp("0.0.0.0:8080").reuse_port();
+        let group = || match has_users() {
+            true => as_user(1000, || new.really().unwrap()),
+            false => new.really().unwrap(),
+        };
+        let _group = [group(), group()];
+        // All are nobody there, and who is one of them cannot be told.
+        let mut args = vec!["why".to_owned()];
+        args.extend(new.args());
+        let answer = crate::answer::only_answer(&crate::ask::why(&args, Rights::None));
+        answer.assuming(&["user namespace"]);
+        assert!(!answer.exact, "{}", answer.document);
+        crate::ask::check_verdict(&answer, Rights::None.attempt(|| new.really()));
     });
 }
 

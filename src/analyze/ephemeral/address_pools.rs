@@ -159,7 +159,7 @@ impl<'a> AddressPools<'a> {
             blocked: &count.blocked,
             presumed,
         };
-        let tcp = count.tuples.iter();
+        let tcp = { count.tuples.iter() }.filter(|(tuple, _)| count.concerns_bind(tuple));
         let tcp = tcp.map(|(tuple, records)| (tuple.source, records));
         AddressPools {
             count,

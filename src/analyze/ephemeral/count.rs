@@ -42,12 +42,14 @@ pub(super) const fn is_v4(address: Address) -> bool {
 }
 
 /// What connects draw for: the ports of a source towards one destination. Listeners and bound
-/// sockets stand under their own address and no destination.
+/// sockets stand under their own address and no destination. Sockets that are bound to an interface
+/// which is not the asker's stand apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Tuple {
     pub(super) source: Address,
     pub(super) destination: Address,
     pub(super) port: u16,
+    pub(super) apart: bool,
 }
 
 impl Tuple {
@@ -56,6 +58,7 @@ impl Tuple {
             source,
             destination: address(destination.addr),
             port: destination.port,
+            apart: false,
         }
     }
 
@@ -64,6 +67,7 @@ impl Tuple {
             source,
             destination: ANY_V6,
             port: 0,
+            apart: false,
         }
     }
 
@@ -150,6 +154,9 @@ impl<K: Copy + Eq + Hash> Groups<K> {
 #[derive(Clone, Debug)]
 pub struct Ephemeral {
     pub(super) settings: EphemeralSettings,
+    /// The interface of the socket that ports are counted for, 0 for none; `None` where they are
+    /// counted for nobody in particular, and interfaces make no difference.
+    asker: Option<u32>,
     capacity: usize,
     /// TCP by what connects draw for.
     pub(super) tuples: Groups<Tuple>,
@@ -180,6 +187,7 @@ impl Ephemeral {
         Ephemeral {
             capacity: settings.capacity() as usize,
             settings,
+            asker: None,
             tuples: Groups::default(),
             any_tcp: PortSet::new(),
             blocked: PortSet::new(),
@@ -192,6 +200,46 @@ impl Ephemeral {
             listens_inside: false,
             fills: false,
         }
+    }
+
+    /// The same, of what is left to one socket: bound to this interface (SO_BINDTODEVICE), or to
+    /// none. It does not meet those that are bound to another.
+    pub fn for_socket(settings: EphemeralSettings, interface: Option<u32>) -> Ephemeral {
+        Ephemeral {
+            asker: Some(interface.unwrap_or(0)),
+            ..Ephemeral::new(settings)
+        }
+    }
+
+    /// Whether the connection of a socket may be made once more by the asker: one without an
+    /// interface is everybody's, one with an interface is for those that have the same.
+    fn is_apart(&self, socket: &Socket) -> bool {
+        let asker = self.asker;
+        asker.is_some_and(|asker| socket.interface != 0 && socket.interface != asker)
+    }
+
+    /// Whether bind does not look at sockets that are apart: to a socket without an interface it
+    /// refuses their ports all the same.
+    pub(super) fn binds_apart(&self) -> bool {
+        self.asker.is_some_and(|asker| asker != 0)
+    }
+
+    /// What a connection is counted under.
+    pub(super) fn tuple_of(&self, socket: &Socket, ends: &InetEnds) -> Tuple {
+        let source = address(ends.local.addr);
+        let tuple = match blocks(socket) {
+            true => Tuple::bound(source),
+            false => Tuple::new(source, &ends.peer),
+        };
+        Tuple {
+            apart: self.is_apart(socket),
+            ..tuple
+        }
+    }
+
+    /// Whether bind of an address looks at what is counted under this.
+    pub(super) fn concerns_bind(&self, tuple: &Tuple) -> bool {
+        !(tuple.apart && self.binds_apart())
     }
 
     /// Counts a socket.
@@ -216,23 +264,22 @@ impl Ephemeral {
 
     fn add_tcp(&mut self, socket: &Socket, ends: &InetEnds) {
         let port = ends.local.port;
-        let source = address(ends.local.addr);
         self.any_tcp.insert(port);
-        let tuple = if blocks(socket) {
+        if blocks(socket) {
             self.blocked.insert(port);
             self.listens_inside |= socket.state == State::Listen;
-            Tuple::bound(source)
-        } else {
-            Tuple::new(source, &ends.peer)
-        };
+        }
+        let tuple = self.tuple_of(socket, ends);
         let record = Record::of(socket, port, &self.settings);
         let used = self.tuples.add(tuple, record);
         self.fills |= 2 * used >= self.capacity;
         if self.tuples.is_full() {
+            let binds_apart = self.binds_apart();
             let (forgotten, ports) = (&mut self.forgotten, &mut self.forgotten_ports);
             self.tuples.purge(|tuple, records| {
-                let known =
-                    forgotten.len() < MOST_FORGOTTEN || forgotten.contains_key(&tuple.source);
+                let known = (forgotten.len() < MOST_FORGOTTEN
+                    || forgotten.contains_key(&tuple.source))
+                    && !(tuple.apart && binds_apart);
                 let mut of_source = known.then(|| forgotten.entry(tuple.source).or_default());
                 for record in records {
                     ports.insert(record.port);
@@ -245,6 +292,9 @@ impl Ephemeral {
     }
 
     fn add_udp(&mut self, socket: &Socket, ends: &InetEnds) {
+        if self.binds_apart() && self.is_apart(socket) {
+            return;
+        }
         let port = ends.local.port;
         self.any_udp.insert(port);
         if socket.v6only != Some(true) {

@@ -16,7 +16,9 @@ impl Ephemeral {
         let PoolKind::TcpConnect = key.kind else {
             let met = |on: Address| meets(key, v6only, on);
             return match key.kind {
-                PoolKind::TcpBind => self.held(|tuple| met(tuple.source)),
+                PoolKind::TcpBind => {
+                    self.held(|tuple| self.concerns_bind(tuple) && met(tuple.source))
+                }
                 _ => {
                     let udp = self.udp.iter().filter(|(source, _)| met(*source));
                     udp.flat_map(|(_, records)| held(records)).collect()
@@ -57,7 +59,7 @@ impl Ephemeral {
         };
         let is_in = |tuple: &Tuple| match key.kind {
             PoolKind::TcpConnect => Some(*tuple) == own_tuple(key),
-            PoolKind::TcpBind => meets(key, v6only, tuple.source),
+            PoolKind::TcpBind => self.concerns_bind(tuple) && meets(key, v6only, tuple.source),
             // UDP has no such state.
             PoolKind::UdpAutobind | PoolKind::UdpBind => false,
         };
@@ -102,11 +104,13 @@ impl FirstFree<'_> {
         let Some(ends) = socket.inet().filter(|_| is_time_wait(socket)) else {
             return;
         };
-        let source = address(ends.local.addr);
+        let tuple = self.count.tuple_of(socket, ends);
         let connects = self.key.kind == PoolKind::TcpConnect;
         let is_in = match connects {
-            true => Some(Tuple::new(source, &ends.peer)) == own_tuple(&self.key),
-            false => meets(&self.key, self.v6only, source),
+            true => Some(tuple) == own_tuple(&self.key),
+            false => {
+                self.count.concerns_bind(&tuple) && meets(&self.key, self.v6only, tuple.source)
+            }
         };
         if !is_in || !self.waiting.contains(ends.local.port) {
             return;

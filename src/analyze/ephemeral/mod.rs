@@ -18,7 +18,9 @@
 //! - **udp-bind**, a local address: the same on it or on a wildcard.
 //!
 //! A search that cuts an odd range to an even length may miss a port; the lower bounds allow for
-//! it. Sockets with an IP_LOCAL_PORT_RANGE or a device of their own cannot be told from others.
+//! it. Sockets with an IP_LOCAL_PORT_RANGE of their own cannot be told from others; those
+//! that are bound to an interface count as others do, unless it is counted
+//! [for one socket](Ephemeral::for_socket).
 //!
 //! [`Ephemeral`] takes the sockets in one pass and keeps eight bytes of each one in R, grouped by
 //! tuple. B and X are known only at the end, whatever the order of rows, so that counters alone

@@ -26,7 +26,7 @@ pub(super) fn checks(query: &Query, addr: IpAddr, machine: &Machine) -> Vec<Chec
                     checks.push(address_v4(query, v4, machine));
                 }
                 None => {
-                    checks.push(fitness_of_scope(query, v6));
+                    checks.push(fitness_of_scope(v6, query.device_at_bind()));
                     checks.push(address_v6(query, v6, machine));
                 }
             }
@@ -41,7 +41,7 @@ pub(super) fn family(machine: &Machine) -> Check {
         Ipv6::Absent => blocked(
             Errno::FamilyNotSupported,
             Cause::Ipv6Disabled,
-            &[Fix::AnotherAddress, Fix::EnableIpv6],
+            &[Fix::EnableIpv6],
         ),
         Ipv6::On | Ipv6::Disabled => Check::passed(),
     }
@@ -54,7 +54,7 @@ fn blocked(errno: Errno, cause: Cause, fixes: &[Fix]) -> Check {
 /// Nobody connects to many, nor listens for many.
 fn fitness_of_protocol(query: &Query, addr: Ipv6Addr) -> Check {
     if query.protocol == Protocol::Tcp && addr.is_multicast() {
-        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::AnotherAddress]);
+        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::OwnAddress]);
     }
     Check::passed()
 }
@@ -62,20 +62,26 @@ fn fitness_of_protocol(query: &Query, addr: Ipv6Addr) -> Check {
 /// A socket that refuses IPv4 cannot have one of its addresses.
 fn fitness_of_mapped(query: &Query) -> Check {
     if query.v6only {
-        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::AnotherAddress]);
+        return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::TakeV4]);
     }
     Check::passed()
 }
 
 /// Of addresses that every link has anew, the interface has to be told.
-pub(super) fn fitness_of_scope(query: &Query, addr: Ipv6Addr) -> Check {
+pub(super) fn fitness_of_scope(addr: Ipv6Addr, device: Option<u32>) -> Check {
     // Scopes 1 (interface) and 2 (link) of multicast.
     let is_of_link = addr.is_unicast_link_local()
         || (addr.is_multicast() && matches!(addr.segments()[0] & 0xf, 1 | 2));
-    if is_of_link && query.device.is_none() {
+    if is_of_link && device.is_none() {
         return blocked(Errno::Invalid, Cause::AddressUnfit, &[Fix::NameDevice]);
     }
     Check::passed()
+}
+
+/// Whether the port takes a privilege.
+pub(super) fn is_privileged(query: &Query, machine: &Machine) -> bool {
+    let start = machine.unprivileged_port_start;
+    query.port != 0 && u32::from(query.port) < start.unwrap_or(USUAL_PRIVILEGED)
 }
 
 fn privilege(query: &Query, machine: &Machine) -> Check {
@@ -83,10 +89,10 @@ fn privilege(query: &Query, machine: &Machine) -> Check {
         return Check::passed();
     }
     let start = machine.unprivileged_port_start;
-    let check = if u32::from(query.port) >= start.unwrap_or(USUAL_PRIVILEGED) {
+    let check = if !is_privileged(query, machine) {
         Check::passed()
     } else {
-        let fixes = [Fix::AnotherAddress, Fix::AllowLowPort];
+        let fixes = [Fix::UnprivilegedPort, Fix::AllowLowPort];
         let check = blocked(Errno::AccessDenied, Cause::PrivilegedPort, &fixes);
         match query.user.may_bind_low {
             None => check.assuming(Assumption::NoCapability),
@@ -104,22 +110,35 @@ fn address_v4(query: &Query, addr: Ipv4Addr, machine: &Machine) -> Check {
     if is_everybodys || query.free_bind || machine.nonlocal_v4 == Some(true) {
         return Check::passed();
     }
-    // Whatever the device, as long as both are in one VRF.
+    if machine.vrf_of(query.device_at_bind()) != 0 {
+        // Its table is another, which was not read.
+        return Check::passed().assuming(Assumption::AddressIsLocal);
+    }
     match &machine.addresses.v4 {
         None => Check::passed().assuming(Assumption::AddressIsLocal),
         Some(routes) if routes.iter().any(|route| route.contains(addr)) => Check::passed(),
-        Some(_) => not_local(machine.nonlocal_v4),
+        Some(_) => is_down(machine, addr.into()).unwrap_or_else(|| not_local(machine.nonlocal_v4)),
     }
 }
 
 /// The check of an address that is nowhere here, where `nonlocal` is what the sysctl says.
 fn not_local(nonlocal: Option<bool>) -> Check {
-    let fixes = [Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress];
+    let fixes = [Fix::OwnAddress, Fix::NonlocalBind, Fix::AddAddress];
     let check = blocked(Errno::AddressNotAvailable, Cause::AddressNotLocal, &fixes);
     match nonlocal {
         Some(_) => check,
         None => check.assuming(Assumption::NoNonlocalBind),
     }
+}
+
+/// The check of an address that is here as soon as its interface is up.
+fn is_down(machine: &Machine, addr: IpAddr) -> Option<Check> {
+    let link = machine.links.as_ref()?.down_with(addr)?;
+    let fix = Fix::LinkUp {
+        interface: link.index,
+    };
+    let errno = Errno::AddressNotAvailable;
+    Some(blocked(errno, Cause::InterfaceDown, &[fix]))
 }
 
 fn address_v6(query: &Query, addr: Ipv6Addr, machine: &Machine) -> Check {
@@ -129,7 +148,7 @@ fn address_v6(query: &Query, addr: Ipv6Addr, machine: &Machine) -> Check {
     }
     let errno = Errno::AddressNotAvailable;
     let off = || {
-        let fixes = [Fix::AnotherAddress, Fix::EnableIpv6];
+        let fixes = [Fix::UseV4, Fix::EnableIpv6];
         blocked(errno, Cause::Ipv6Disabled, &fixes)
     };
     if is_off(machine) {
@@ -139,7 +158,13 @@ fn address_v6(query: &Query, addr: Ipv6Addr, machine: &Machine) -> Check {
         return Check::passed().assuming(Assumption::AddressIsLocal);
     };
     let mut tentative = None;
+    let vrf = machine.vrf_of(query.device_at_bind());
+    let mut is_in_other_vrf = false;
     for local in addresses.iter().filter(|local| serves(local, addr, query)) {
+        if machine.vrf_of(Some(local.interface)) != vrf {
+            is_in_other_vrf = true;
+            continue;
+        }
         if !local.tentative {
             return Check::passed();
         }
@@ -149,10 +174,13 @@ fn address_v6(query: &Query, addr: Ipv6Addr, machine: &Machine) -> Check {
         // It stays so.
         Some(LocalV6 {
             duplicate: true, ..
-        }) => blocked(errno, Cause::AddressTentative, &[Fix::AnotherAddress]),
-        Some(_) => blocked(errno, Cause::AddressTentative, &[Fix::WaitForDad]),
+        }) => blocked(errno, Cause::AddressTentative, &[Fix::OwnAddress]),
+        // It is asked for when the interface is up.
+        Some(_) => is_down(machine, addr.into())
+            .unwrap_or_else(|| blocked(errno, Cause::AddressTentative, &[Fix::WaitForDad])),
         None if machine.is_ipv6_off_there => off(),
-        None => not_local(machine.nonlocal_v6),
+        None if is_in_other_vrf => not_local(machine.nonlocal_v6).assuming(Assumption::VrfsApart),
+        None => is_down(machine, addr.into()).unwrap_or_else(|| not_local(machine.nonlocal_v6)),
     }
 }
 
@@ -187,5 +215,6 @@ pub(super) fn is_own(machine: &Machine, addr: IpAddr) -> bool {
 fn serves(local: &LocalV6, addr: Ipv6Addr, query: &Query) -> bool {
     let is_bound_to_link = addr.is_unicast_link_local() || addr.is_loopback();
     local.addr == addr
-        && (!is_bound_to_link || query.device.is_none_or(|device| device == local.interface))
+        && (!is_bound_to_link || { query.device_at_bind() }
+            .is_none_or(|device| device == local.interface))
 }

@@ -94,6 +94,8 @@ pub enum Cause {
     EphemeralExhausted,
     /// The address is none of this machine.
     AddressNotLocal,
+    /// The interface with the address, or towards it, is down.
+    InterfaceDown,
     /// The address is not ready: duplicate address detection goes on, or found a duplicate.
     AddressTentative,
     /// IPv6 is off.
@@ -112,7 +114,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Cause; 21] = [
+    pub const ALL: [Cause; 22] = [
         Cause::Listener,
         Cause::DualStackListener,
         Cause::ReuseportGroup,
@@ -127,6 +129,7 @@ impl Cause {
         Cause::UdpSocket,
         Cause::EphemeralExhausted,
         Cause::AddressNotLocal,
+        Cause::InterfaceDown,
         Cause::AddressTentative,
         Cause::Ipv6Disabled,
         Cause::PrivilegedPort,
@@ -164,6 +167,7 @@ impl Cause {
             Cause::UdpSocket => "udp-socket",
             Cause::EphemeralExhausted => "ephemeral-exhausted",
             Cause::AddressNotLocal => "address-not-local",
+            Cause::InterfaceDown => "interface-down",
             Cause::AddressTentative => "address-tentative",
             Cause::Ipv6Disabled => "ipv6-disabled",
             Cause::PrivilegedPort => "privileged-port",
@@ -188,6 +192,12 @@ pub enum Assumption {
     ReuseAddressUnread,
     /// A socket whose flags could not be read has no SO_REUSEPORT.
     NoReusePort {
+        /// Which.
+        socket: usize,
+    },
+    /// Whoever has a socket is another user: both appear as one of whom the user namespace knows
+    /// nothing.
+    OtherUser {
         /// Which.
         socket: usize,
     },
@@ -225,6 +235,8 @@ pub enum Assumption {
     NoNonlocalBind,
     /// `bindv6only` is 0.
     UsualV6Only,
+    /// Each VRF has ports and addresses of its own, by rules of the kernel that were not tried.
+    VrfsApart,
     /// A connection in TIME-WAIT between the same ends had timestamps, so that a new one takes it
     /// over.
     TimeWaitTakenOver,
@@ -237,6 +249,19 @@ pub enum Fix {
     StopOwner,
     /// Listen on another address or port.
     AnotherAddress,
+    /// Use an address that this machine has.
+    OwnAddress,
+    /// Use an address of IPv4.
+    UseV4,
+    /// Use a port that needs no privilege.
+    UnprivilegedPort,
+    /// Leave IPV6_V6ONLY unset on the new socket.
+    TakeV4,
+    /// Switch an interface on.
+    LinkUp {
+        /// Its index.
+        interface: u32,
+    },
     /// Set IPV6_V6ONLY on the IPv6 socket, the existing or the new one.
     V6Only,
     /// Set SO_REUSEADDR on the new socket, which is known to help.

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::causes::{Scene, frees_in};
 use super::check::{Check, answer, outcome};
-use super::conflict::{Conflict, Newcomer, Resident, conflict, history_matters, residents};
+use super::conflict::{Conflict, Newcomer, are_apart, conflict, history_matters};
 use super::fixes::{Reuse, fixes};
+use super::resident::{Resident, residents};
 use super::{
     Answer, Assumption, Blocker, Errno, Fix, Machine, Outcome, Query, Situation, address, notes,
     pools,
@@ -63,8 +64,8 @@ pub(super) struct Port<'a> {
 
 impl<'a> Port<'a> {
     pub(super) fn new(query: &Query, addr: IpAddr, situation: &Situation<'a>) -> Port<'a> {
-        let new = Newcomer::of(query, addr);
-        let residents = residents(query, situation.existing);
+        let new = Newcomer::of(query, addr, situation.machine);
+        let residents = residents(query, situation.existing, situation.machine);
         let conflicts = conflicts(&new, &residents);
         Port {
             new,
@@ -170,6 +171,9 @@ impl<'a> Port<'a> {
             self.hangs_on_v6only(situation)
                 .then_some(Assumption::UsualV6Only),
         );
+        if !is_blocked && self.residents.iter().any(|old| are_apart(&self.new, old)) {
+            assumptions.push(Assumption::VrfsApart);
+        }
         if is_blocked && history_matters(&self.new, &self.residents, &self.conflicts) {
             assumptions.push(Assumption::ReusePortHistory);
         }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::conflict::{Address, Newcomer, Resident, conflict, is_other_users_group, is_time_wait};
+use super::conflict::{Address, Newcomer, conflict, is_other_users_group};
 use super::lineage::{Inherited, holders_and_parents, inherited};
+use super::resident::{Resident, is_time_wait};
 use super::{Cause, Existing, Holding, Machine};
 use crate::analyze::Ephemeral;
 use crate::model::{Protocol, Socket, State, TimerKind};

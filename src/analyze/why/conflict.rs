@@ -2,7 +2,8 @@
 //!
 //! The new socket n and the existing e, both of one protocol, conflict when
 //!
-//! - neither is bound to a device, or only one, or both to the same;
+//! - neither is bound to a device, or only one, or both to the same; for TCP also both in one VRF,
+//!   or both in none, unless `tcp_l3mdev_accept` is 1;
 //! - their addresses meet: they are equal, or one of them is the wildcard of a family that the
 //!   other uses too;
 //! - and they do not share: for TCP, both have SO_REUSEADDR and e does not listen; for UDP, both
@@ -13,11 +14,11 @@
 //! flags of e may be unknown, so that there is a third answer: a conflict if the flags are those
 //! that were assumed.
 
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Assumption, Existing, Query};
-use crate::model::{Protocol, Socket, SocketFlags, State, TimerKind};
+use super::resident::{Resident, is_time_wait};
+use super::{Assumption, Existing, Machine, Query, User};
+use crate::model::{Protocol, State};
 
 /// The IPv4 address that the kernel gives an IPv6 socket with an address that IPv4 has not
 /// (`LOOPBACK4_IPV6`). TCP compares buckets of addresses before it, UDP does not.
@@ -49,23 +50,30 @@ pub(super) struct Newcomer {
     /// Whether the socket itself is one of IPv6, be its address mapped or not.
     is_v6: bool,
     device: Option<u32>,
+    /// The VRF among whose ports it looks for its own; 0 for none.
+    vrf: u32,
     reuse_address: bool,
     reuse_port: bool,
     v6only: bool,
-    uid: u32,
+    user: User,
 }
 
 impl Newcomer {
-    pub(super) fn of(query: &Query, addr: IpAddr) -> Newcomer {
+    pub(super) fn of(query: &Query, addr: IpAddr, machine: &Machine) -> Newcomer {
+        let device = query.device_at_bind();
         Newcomer {
             protocol: query.protocol,
             address: Address::of(addr),
             is_v6: addr.is_ipv6(),
-            device: query.device,
+            device,
+            vrf: match query.protocol {
+                Protocol::Tcp => machine.vrf_of_port(device),
+                _ => 0,
+            },
             reuse_address: query.reuse_address,
             reuse_port: query.reuse_port,
             v6only: query.v6only,
-            uid: query.user.uid,
+            user: query.user,
         }
     }
 
@@ -129,20 +137,6 @@ impl Newcomer {
     }
 }
 
-/// An existing socket, as bind sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resident<'a> {
-    pub(super) index: usize,
-    pub(super) existing: &'a Existing,
-    /// Its flags: what was read, and what follows from other things that are known.
-    pub(super) flags: SocketFlags,
-    /// Whether it listens together with others.
-    pub(super) is_in_group: bool,
-    /// Whether it is a connection, and whoever listens where it came to refuses IPv4: it does, too,
-    /// unless another listener was there before.
-    is_of_v6only: bool,
-}
-
 /// Whether one is there, where that may hang on a flag that nobody could read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -186,104 +180,6 @@ impl Conflict {
     }
 }
 
-/// The sockets on the port that keep it, with what is known of their flags.
-pub(super) fn residents<'a>(query: &Query, existing: &'a [Existing]) -> Vec<Resident<'a>> {
-    let here = |existing: &Existing| {
-        existing.socket.protocol == query.protocol
-            && existing.ends.local.port == query.port
-            && keeps_port(&existing.socket)
-    };
-    let mut residents: Vec<Resident<'a>> = existing
-        .iter()
-        .enumerate()
-        .filter(|(_, existing)| here(existing))
-        .map(|(index, existing)| Resident {
-            index,
-            existing,
-            flags: SocketFlags {
-                v6only: v6only(existing),
-                ..existing.flags
-            },
-            is_in_group: false,
-            is_of_v6only: false,
-        })
-        .collect();
-    let refuse_v4 = v6only_listeners(&residents);
-    for resident in &mut residents {
-        let Existing { socket, ends, .. } = resident.existing;
-        let came_from = |at: IpAddr| refuse_v4.contains(&(at, socket.interface));
-        let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        resident.is_of_v6only =
-            !ends.peer.is_none() && (came_from(ends.local.addr) || came_from(any));
-    }
-    // Several listen on one address only together.
-    let mut listeners: HashMap<(IpAddr, u32), u32> = HashMap::new();
-    let listens = |resident: &Resident<'_>| resident.existing.socket.state == State::Listen;
-    let place = |resident: &Resident<'_>| {
-        let Existing { socket, ends, .. } = resident.existing;
-        (ends.local.addr, socket.interface)
-    };
-    for resident in residents.iter().filter(|resident| listens(resident)) {
-        *listeners.entry(place(resident)).or_default() += 1;
-    }
-    for resident in residents.iter_mut().filter(|resident| listens(resident)) {
-        if listeners.get(&place(resident)).is_some_and(|&all| all > 1) {
-            resident.flags.reuse_port.get_or_insert(true);
-            resident.is_in_group = true;
-        }
-    }
-    residents
-}
-
-/// Addresses on which somebody listens who refuses IPv4, and the interfaces of connections from
-/// there.
-fn v6only_listeners(residents: &[Resident<'_>]) -> HashSet<(IpAddr, u32)> {
-    let listeners = residents.iter().filter(|resident| {
-        resident.existing.socket.state == State::Listen && resident.flags.v6only == Some(true)
-    });
-    listeners
-        .map(|resident| {
-            let Existing { socket, ends, .. } = resident.existing;
-            (ends.local.addr, socket.interface)
-        })
-        .collect()
-}
-
-/// Whether a socket stands among those that bind compares with. A half-open connection does not
-/// while it is only a request in its listener's queue, which no process can hold.
-fn keeps_port(socket: &Socket) -> bool {
-    socket.state != State::SynRecv || socket.inode != 0
-}
-
-/// Whether it refuses IPv4, as far as that can be known.
-fn v6only(existing: &Existing) -> Option<bool> {
-    let socket = &existing.socket;
-    let known = socket.v6only.or(existing.flags.v6only);
-    match Address::of(existing.ends.local.addr) {
-        // It has IPv4 of its own.
-        Address::V4(_) => Some(false),
-        Address::V6(addr) if addr.is_unspecified() => known,
-        // Bind of a specific address sets it; connections have what they were made with.
-        Address::V6(_) => {
-            let bound = matches!(
-                socket.state,
-                State::Listen | State::BoundInactive | State::Close
-            );
-            known.or(bound.then_some(true))
-        }
-    }
-}
-
-/// Whether it is in TIME-WAIT, or in the FIN-WAIT-2 that the kernel keeps in the same small form.
-pub(super) fn is_time_wait(socket: &Socket) -> bool {
-    let by_timer = || {
-        socket
-            .timer
-            .is_some_and(|timer| timer.kind == TimerKind::Timewait)
-    };
-    socket.state == State::TimeWait || (socket.state == State::FinWait2 && by_timer())
-}
-
 /// The rule.
 pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
     let met = meets(new, old);
@@ -301,9 +197,13 @@ pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
     if shared == Known::Perhaps {
         let by_address = shares_by_address(new, old) == Known::Perhaps;
         let by_port = shares_by_port(new, old) == Known::Perhaps;
+        let is_unread = old.flags.reuse_port.is_none();
         let socket = old.index;
         assumed.extend(by_address.then_some(Assumption::NoReuseAddress { socket }));
-        assumed.extend(by_port.then_some(Assumption::NoReusePort { socket }));
+        assumed.extend(by_port.then_some(match is_unread {
+            true => Assumption::NoReusePort { socket },
+            false => Assumption::OtherUser { socket },
+        }));
     }
     if assumed.is_empty() {
         Conflict::Yes
@@ -314,6 +214,9 @@ pub(super) fn conflict(new: &Newcomer, old: &Resident<'_>) -> Conflict {
 
 /// Whether the two would have a device and an address in common, as if they shared nothing.
 fn meets(new: &Newcomer, old: &Resident<'_>) -> Known {
+    if are_apart(new, old) {
+        return Known::No;
+    }
     let on = old.existing.socket.interface;
     if on != 0 && new.device.is_some_and(|device| device != on) {
         return Known::No;
@@ -339,6 +242,11 @@ fn meets(new: &Newcomer, old: &Resident<'_>) -> Known {
     }
 }
 
+/// Whether VRFs keep the two apart, each of which has ports of its own.
+pub(super) fn are_apart(new: &Newcomer, old: &Resident<'_>) -> bool {
+    new.vrf != old.vrf
+}
+
 /// Whether the two may have the port together.
 fn shares(new: &Newcomer, old: &Resident<'_>) -> Known {
     match (shares_by_address(new, old), shares_by_port(new, old)) {
@@ -356,8 +264,22 @@ fn shares_by_address(new: &Newcomer, old: &Resident<'_>) -> Known {
 fn shares_by_port(new: &Newcomer, old: &Resident<'_>) -> Known {
     let socket = &old.existing.socket;
     let everybodys = new.protocol == Protocol::Tcp && is_time_wait(socket);
-    let welcome = everybodys || socket.uid == new.uid;
-    Known::from(new.reuse_port && welcome).both(old.flags.reuse_port)
+    let welcome = match everybodys {
+        true => Known::Yes,
+        false => is_same_user(new, old),
+    };
+    match new.reuse_port {
+        true => welcome.both(old.flags.reuse_port),
+        false => Known::No,
+    }
+}
+
+fn is_same_user(new: &Newcomer, old: &Resident<'_>) -> Known {
+    match old.existing.socket.uid == new.user.uid {
+        false => Known::No,
+        true if new.user.is_anonymous => Known::Perhaps,
+        true => Known::Yes,
+    }
 }
 
 /// How two sockets come to have the port together.
@@ -385,7 +307,7 @@ pub(super) fn sharing(new: &Newcomer, old: &Resident<'_>) -> Option<Sharing> {
 /// Whether the two would share by SO_REUSEPORT if they had the same user.
 pub(super) fn is_other_users_group(new: &Newcomer, old: &Resident<'_>) -> bool {
     let socket = &old.existing.socket;
-    new.reuse_port && old.flags.reuse_port == Some(true) && socket.uid != new.uid
+    new.reuse_port && old.flags.reuse_port == Some(true) && socket.uid != new.user.uid
 }
 
 /// Whether one that is in conflict with a newcomer has all its addresses.

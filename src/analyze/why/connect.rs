@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::bind::Port;
 use super::causes::frees_in;
 use super::check::{Check, answer};
-use super::conflict::is_time_wait;
 use super::fixes::ending;
+use super::resident::is_time_wait;
 use super::{
     Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Query, Route, Situation,
     address, pools, reached,
@@ -26,12 +26,15 @@ pub(super) fn predict(
     let draws = query.port == 0 && !binds_first;
     match query.protocol {
         Protocol::Tcp => {
+            let last = match draws {
+                true => attempt.draw_of_tcp(),
+                false => attempt.uniqueness(),
+            };
+            if !draws && last.is_blocked() {
+                checks.iter_mut().for_each(without_reuse);
+            }
             checks.extend(attempt.ways());
-            checks.push(if draws {
-                attempt.draw_of_tcp()
-            } else {
-                attempt.uniqueness()
-            });
+            checks.push(last);
         }
         _ => {
             // The port is drawn before anybody asks where it goes.
@@ -133,7 +136,7 @@ impl<'a> Attempt<'a> {
             _ => {}
         }
         if let IpAddr::V6(addr) = addr {
-            checks.push(address::fitness_of_scope(self.query, addr));
+            checks.push(address::fitness_of_scope(addr, self.query.device));
         }
         checks.extend(is_asked.then(|| self.route()));
         checks
@@ -160,9 +163,19 @@ impl<'a> Attempt<'a> {
         } else {
             said
         };
-        let none = Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]);
-        let is_off = is_v6 && machine.is_ipv6_off_there;
-        Check::blocked(errno, if is_off { off } else { none })
+        if is_v6 && machine.is_ipv6_off_there {
+            return Check::blocked(errno, off);
+        }
+        let links = machine.links.as_ref();
+        let down = links.and_then(|links| links.down_towards(self.destination.addr.to_canonical()));
+        let blocker = match down.filter(|_| said == Errno::NetworkUnreachable) {
+            Some(link) => {
+                let interface = link.index;
+                Blocker::without_socket(Cause::InterfaceDown, &[Fix::LinkUp { interface }])
+            }
+            None => Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]),
+        };
+        Check::blocked(errno, blocker)
     }
 
     /// Whether a port is left to TCP, for this source and destination.
@@ -171,6 +184,7 @@ impl<'a> Attempt<'a> {
             return pools::uncounted();
         };
         let check = pools::draw(&pool, Errno::AddressNotAvailable, &[Fix::SeeEphemeral]);
+        let check = pools::across_vrfs(check, self.situation.machine);
         // Where a port is free that no socket at all has, the source does not matter.
         match (self.source, pool.free_min) {
             (None, 0) if check.is_blocked() => check.assuming(Assumption::RouteSource),
@@ -244,6 +258,9 @@ impl<'a> Attempt<'a> {
             check.errno = Some(Errno::AddressNotAvailable);
             check.assumptions.clear();
         }
+        if self.situation.machine.has_vrf() && check.is_blocked() {
+            check.assumptions.push(Assumption::VrfsApart);
+        }
         if self.source.is_none() && (check.is_blocked() || !check.assumptions.is_empty()) {
             check.assumptions.push(Assumption::RouteSource);
         }
@@ -277,6 +294,18 @@ impl<'a> Attempt<'a> {
         let full = pools::bind_pool(self.query, bound_to, ports).free_max == 0;
         let left = self.connect_pool()?.free_max > 0;
         (full && left).then_some(Note::BindPoolEmpty)
+    }
+}
+
+/// SO_REUSEADDR helps bind to nothing where the connection could not be made then.
+fn without_reuse(check: &mut Check) {
+    for blocker in &mut check.blockers {
+        let is_reuse = |fix: &Fix| matches!(fix, Fix::ReuseAddress | Fix::ReuseAddressPerhaps);
+        let before = blocker.fixes.len();
+        blocker.fixes.retain(|fix| !is_reuse(fix));
+        if before > 0 && blocker.fixes.is_empty() {
+            blocker.fixes.push(Fix::AnotherSourcePort);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What to do about a socket in the way, the safest first.
 
 use super::causes::{Scene, is_closing};
-use super::conflict::{Address, Conflict, Newcomer, Resident, conflict};
+use super::conflict::{Address, Conflict, Newcomer, conflict};
 use super::lineage::Inherited;
+use super::resident::Resident;
 use super::{Cause, Existing, Fix};
 use crate::model::{Protocol, Socket, State};
 
@@ -52,9 +53,7 @@ pub(super) fn fixes(
     reuse: Reuse,
 ) -> Vec<Fix> {
     let existing = resident.existing;
-    let Existing { socket, ends, .. } = existing;
-    let reserve = || Fix::ReservePort;
-    let is_drawn = scene.is_drawn(ends.local.port);
+    let is_drawn = scene.is_drawn(existing.ends.local.port);
     let mut fixes = Vec::new();
     match cause {
         Cause::Listener | Cause::DualStackListener => {
@@ -81,18 +80,39 @@ pub(super) fn fixes(
         Cause::UdpSocket => {
             fixes.extend(v6only(scene, resident));
             fixes.push(Fix::AnotherAddress);
-            fixes.extend((is_drawn == Some(true)).then(reserve));
+            fixes.extend((is_drawn == Some(true)).then_some(Fix::ReservePort));
             fixes.push(Fix::StopOwner);
         }
+        _ => fixes = of_connection(scene, resident, cause, reuse),
+    }
+    // Last of all where the new socket would take what the old one was to receive.
+    if reuse == Reuse::Helps && !fixes.contains(&Fix::ReuseAddress) {
+        fixes.push(Fix::ReuseAddress);
+    }
+    fixes
+}
+
+/// Those for a connection, or what is left of one.
+fn of_connection(
+    scene: &Scene<'_>,
+    resident: &Resident<'_>,
+    cause: Cause,
+    reuse: Reuse,
+) -> Vec<Fix> {
+    let existing = resident.existing;
+    let Existing { socket, ends, .. } = existing;
+    let is_drawn = scene.is_drawn(ends.local.port);
+    let mut fixes = Vec::new();
+    match cause {
         Cause::TimeWait => {
             fixes.extend(reuse.fix());
             let drew = scene.is_outgoing(existing) && is_drawn == Some(true);
-            fixes.extend(drew.then(reserve));
+            fixes.extend(drew.then_some(Fix::ReservePort));
             fixes.extend(specific_address(scene, existing));
             fixes.extend([Fix::Wait, Fix::Destroy]);
         }
         Cause::OutgoingConnection | Cause::SelfConnect => {
-            fixes.extend((is_drawn != Some(false)).then(reserve));
+            fixes.extend((is_drawn != Some(false)).then_some(Fix::ReservePort));
             fixes.extend(specific_address(scene, existing));
             fixes.extend(reuse.fix());
             if scene.is_named(ends.local.port) && socket.inode != 0 {
@@ -109,10 +129,6 @@ pub(super) fn fixes(
             fixes.extend(specific_address(scene, existing));
             fixes.extend(ending(socket));
         }
-    }
-    // Last of all where the new socket would take what the old one was to receive.
-    if reuse == Reuse::Helps && !fixes.contains(&Fix::ReuseAddress) {
-        fixes.push(Fix::ReuseAddress);
     }
     fixes
 }

@@ -1,13 +1,17 @@
 //! Puts right what was foretold by what the kernel says, which has the last word.
 
+use super::address;
 use super::connect;
 use super::pools;
 use super::{Answer, Blocker, Cause, Errno, Fix, Machine, Operation, Outcome, Query, Situation};
 use crate::analyze::{Ephemeral, Pool};
+use crate::model::Call;
 
 /// What the kernel said when it was really tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
+    /// Which call it said that to.
+    pub call: Call,
     /// To what was asked.
     pub said: Result<(), Errno>,
     /// To the same with SO_REUSEADDR; `None` where that was not tried.
@@ -30,6 +34,10 @@ pub fn heed(
     let foretold = answer.with_reuse_address;
     let agrees = (answer.outcome, answer.errno) == (outcome, errno)
         && (reuse.is_none() || foretold.is_none() || reuse == foretold);
+    if let Some(errno) = errno.filter(|_| answer.errno != errno) {
+        // Something else decides than was foretold.
+        { &mut answer.blockers }.retain(|blocker| may_say(blocker.cause, errno));
+    }
     (answer.outcome, answer.errno) = (outcome, errno);
     answer.with_reuse_address = reuse.or(foretold);
     // Nothing is taken for granted any more.
@@ -37,7 +45,7 @@ pub fn heed(
     match outcome {
         Outcome::Free => answer.blockers.clear(),
         _ if answer.blockers.is_empty() => {
-            let unforeseen = unforeseen(&answer.query, errno, machine, ports);
+            let unforeseen = unforeseen(&answer.query, heard.call, errno, machine, ports);
             answer.blockers.push(unforeseen);
         }
         _ => {}
@@ -49,44 +57,67 @@ pub fn heed(
     agrees
 }
 
-/// What is in the way by what the kernel says alone.
+/// Whether the kernel says that of such a thing in the way.
+const fn may_say(cause: Cause, errno: Errno) -> bool {
+    match cause {
+        Cause::AddressNotLocal | Cause::AddressTentative | Cause::DuplicateTuple => {
+            matches!(errno, Errno::AddressNotAvailable)
+        }
+        Cause::EphemeralExhausted => matches!(
+            errno,
+            Errno::AddressInUse | Errno::AddressNotAvailable | Errno::TryAgain
+        ),
+        Cause::PrivilegedPort => matches!(errno, Errno::AccessDenied),
+        Cause::AddressUnfit => matches!(
+            errno,
+            Errno::Invalid | Errno::NetworkUnreachable | Errno::AccessDenied
+        ),
+        Cause::Ipv6Disabled => matches!(
+            errno,
+            Errno::AddressNotAvailable | Errno::FamilyNotSupported | Errno::NetworkUnreachable
+        ),
+        // A route says what whoever made it wanted.
+        Cause::NoRoute | Cause::InterfaceDown | Cause::Unseen => true,
+        _ => matches!(errno, Errno::AddressInUse),
+    }
+}
+
+/// What is in the way by what the kernel says alone. An errno that has several reasons is
+/// explained only by one that was seen.
 fn unforeseen(
     query: &Query,
+    call: Call,
     errno: Option<Errno>,
     machine: &Machine,
     ports: Option<&Ephemeral>,
 ) -> Blocker {
-    let connects = matches!(query.operation, Operation::Connect { .. });
-    let (cause, fixes): (Cause, &[Fix]) = match errno {
-        Some(Errno::AddressNotAvailable) if connects => {
-            (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
+    let pool = || ports.and_then(|ports| pool(query, machine, ports));
+    let exhausted = |pool: Option<Pool>| Blocker {
+        pool: pool.map(Pool::found_empty),
+        ..Blocker::without_socket(Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
+    };
+    let (cause, fixes): (Cause, &[Fix]) = match (call, errno) {
+        (Call::Bind, Some(Errno::AddressInUse)) if query.port == 0 => return exhausted(pool()),
+        (Call::Connect, Some(Errno::AddressNotAvailable)) => {
+            match pool().filter(|pool| pool.free_min == 0) {
+                Some(pool) => return exhausted(Some(pool)),
+                None => (Cause::Unseen, &[Fix::AnotherAddress]),
+            }
         }
-        Some(Errno::AddressInUse) if query.port == 0 => {
-            (Cause::EphemeralExhausted, &[Fix::SeeEphemeral])
-        }
-        Some(Errno::AddressNotAvailable) => (
+        (Call::Bind, Some(Errno::AddressNotAvailable)) => (
             Cause::AddressNotLocal,
-            &[Fix::AnotherAddress, Fix::NonlocalBind, Fix::AddAddress],
+            &[Fix::OwnAddress, Fix::NonlocalBind, Fix::AddAddress],
         ),
-        Some(Errno::AccessDenied) if query.port != 0 => {
-            (Cause::PrivilegedPort, &[Fix::AllowLowPort])
-        }
-        Some(Errno::NetworkUnreachable | Errno::HostUnreachable) => {
+        (Call::Bind, Some(Errno::AccessDenied)) if address::is_privileged(query, machine) => (
+            Cause::PrivilegedPort,
+            &[Fix::UnprivilegedPort, Fix::AllowLowPort],
+        ),
+        (Call::Connect, Some(Errno::NetworkUnreachable | Errno::HostUnreachable)) => {
             (Cause::NoRoute, &[Fix::AddRoute])
-        }
-        Some(Errno::Invalid | Errno::NoDevice | Errno::FamilyNotSupported) => {
-            (Cause::AddressUnfit, &[Fix::AnotherAddress])
         }
         _ => (Cause::Unseen, &[Fix::AnotherAddress]),
     };
-    let exhausted = cause == Cause::EphemeralExhausted;
-    Blocker {
-        pool: ports
-            .filter(|_| exhausted)
-            .and_then(|ports| pool(query, machine, ports))
-            .map(Pool::found_empty),
-        ..Blocker::without_socket(cause, fixes)
-    }
+    Blocker::without_socket(cause, fixes)
 }
 
 /// The pool that a query draws from.

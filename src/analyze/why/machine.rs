@@ -1,14 +1,19 @@
 //! What the machine allows.
 
 use crate::analyze::EphemeralSettings;
-use crate::model::LocalAddresses;
 pub use crate::model::{Ipv6, Route};
+use crate::model::{Links, LocalAddresses};
 
 /// The settings that decide over bind and connect.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     /// Its addresses.
     pub addresses: LocalAddresses,
+    /// Its interfaces; `None` where they could not be read.
+    pub links: Option<Links>,
+    /// `net.ipv4.tcp_l3mdev_accept`: whether TCP sockets of all VRFs share their ports; `None` where
+    /// unreadable, which means 0.
+    pub shares_vrfs: Option<bool>,
     /// Ports below need CAP_NET_BIND_SERVICE; `None` where unreadable, which means 1024.
     /// Source: `net.ipv4.ip_unprivileged_port_start`.
     pub unprivileged_port_start: Option<u32>,
@@ -33,4 +38,26 @@ pub struct Machine {
     /// What the routes say of a connect's destination; `None` for a bind or where nobody could be
     /// asked.
     pub route: Option<Route>,
+}
+
+impl Machine {
+    /// The VRF that bind of TCP looks for a port in, of a socket on this interface; 0 for none.
+    /// As the kernel's `inet_sk_bound_l3mdev`.
+    pub(super) fn vrf_of_port(&self, interface: Option<u32>) -> u32 {
+        match self.shares_vrfs {
+            Some(true) => 0,
+            Some(false) | None => self.vrf_of(interface),
+        }
+    }
+
+    /// The VRF of an interface; 0 for none.
+    pub(super) fn vrf_of(&self, interface: Option<u32>) -> u32 {
+        let links = self.links.as_ref();
+        links.map_or(0, |links| links.vrf_of(interface))
+    }
+
+    /// Whether there is any VRF.
+    pub(super) fn has_vrf(&self) -> bool {
+        self.links.as_ref().is_some_and(Links::has_vrf)
+    }
 }

@@ -20,6 +20,7 @@ mod machine;
 mod notes;
 mod pools;
 mod query;
+mod resident;
 
 pub use answer::{Answer, Assumption, Blocker, Cause, Fix, Note, Outcome};
 pub use heed::{Heard, heed};

@@ -1,6 +1,7 @@
 //! What is worth knowing beside the verdict of a bind.
 
-use super::conflict::{Newcomer, Resident, Sharing, sharing};
+use super::conflict::{Newcomer, Sharing, sharing};
+use super::resident::Resident;
 use super::{Answer, Machine, Note, Outcome};
 use crate::model::{Protocol, State};
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::{Assumption, Blocker, Cause, Errno, Fix, Query, Situation};
+use super::{Assumption, Blocker, Cause, Errno, Fix, Machine, Query, Situation};
 use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
 use crate::model::Protocol;
 
@@ -36,6 +36,10 @@ pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>)
         Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
         _ => query.reuse_address || query.reuse_port,
     };
+    let check = match query.protocol {
+        Protocol::Tcp => across_vrfs(check, situation.machine),
+        _ => check,
+    };
     if may_share && check.is_blocked() {
         return check.assuming(Assumption::PortsWithinBounds);
     }
@@ -64,6 +68,14 @@ pub(super) fn draw(pool: &Pool, errno: Errno, fixes: &[Fix]) -> Check {
     Check {
         asks_sockets: true,
         ..check
+    }
+}
+
+/// A check of ports of TCP where VRFs have ports of their own, which were counted together.
+pub(super) fn across_vrfs(check: Check, machine: &Machine) -> Check {
+    match check.is_blocked() && machine.has_vrf() {
+        true => check.assuming(Assumption::VrfsApart),
+        false => check,
     }
 }
 

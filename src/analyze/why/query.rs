@@ -18,6 +18,9 @@ pub struct Query {
     pub port: u16,
     /// The interface it is bound to (SO_BINDTODEVICE, or the scope of a link-local address).
     pub device: Option<u32>,
+    /// Whether that is the scope of the destination and nothing else, so that only connect binds
+    /// the socket to it.
+    pub device_by_destination: bool,
     /// SO_REUSEADDR.
     pub reuse_address: bool,
     /// SO_REUSEPORT.
@@ -28,6 +31,22 @@ pub struct Query {
     pub free_bind: bool,
     /// Who asks.
     pub user: User,
+}
+
+impl Query {
+    /// The interface that the socket is bound to when it gets its address.
+    pub fn device_at_bind(&self) -> Option<u32> {
+        self.device.filter(|_| !self.device_by_destination)
+    }
+
+    /// The interface that it is bound to when the kernel draws its port. Connect of TCP heeds the
+    /// scope of the destination before, connect of UDP afterwards.
+    pub fn device_at_draw(&self) -> Option<u32> {
+        match (self.operation, self.protocol) {
+            (Operation::Connect { binds_first, .. }, Protocol::Tcp) if !binds_first => self.device,
+            _ => self.device_at_bind(),
+        }
+    }
 }
 
 /// What is to be done.
@@ -65,6 +84,9 @@ pub fn reached(destination: IpAddr, source: Option<IpAddr>) -> IpAddr {
 pub struct User {
     /// The user.
     pub uid: u32,
+    /// Whether several users may appear under this uid, as those of whom a user namespace knows
+    /// nothing do. Sources: `kernel.overflowuid`, `/proc/self/uid_map`.
+    pub is_anonymous: bool,
     /// Whether the user has CAP_NET_BIND_SERVICE over the network namespace; `None` where that
     /// is not known, as of another user that is not root.
     pub may_bind_low: Option<bool>,

@@ -20,14 +20,14 @@ use super::wants::Wants;
 use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{
-    BindSettings, Neighbours, is_ipv6_off, read_bind_settings, read_local_addresses,
-    read_neighbours,
+    BindSettings, Neighbours, Request, is_ipv6_off, read_bind_settings, read_links,
+    read_local_addresses, read_neighbours,
 };
 use crate::join::Services;
 use crate::kernel::{Host, own_uid};
 use crate::model::{Gap, InetRow, LocalV6, Published, Socket};
-use crate::render::Collection;
 use crate::render::why::{self as report, Elsewhere, Place, PortContext, Probe, WhyReport};
+use crate::render::{Collection, Document};
 use crate::wire::{process, published};
 
 /// The `schema` of a report.
@@ -57,19 +57,7 @@ fn answer(
     let machine = machine(context, question, settings, &seen, &mut gaps);
     let neighbours = neighbours(context, question);
 
-    let wants = Wants {
-        owners: true,
-        process_details: true,
-        services: true,
-        users: true,
-        ..Wants::default()
-    };
-    let mut annotator = Annotator::new(context, &request, wants);
-    annotator.prepare(&seen.sockets);
-    annotator.prepare(&seen.others);
-    for neighbour in &neighbours.found {
-        annotator.prepare(&neighbour.sockets);
-    }
+    let annotator = annotator(context, &request, &seen, &neighbours);
     let row = |socket| InetRow::new(annotator.row(socket, None));
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
     let (existing, unread) = existing::learn(context, &rows, question.port);
@@ -87,13 +75,8 @@ fn answer(
             count: neighbours.unread,
         });
     }
-    let mut document = context.document(SCHEMA);
-    document.collection = Collection {
-        sources: seen.sources.clone(),
-        gaps: gaps.clone(),
-    };
     let report = WhyReport {
-        document,
+        document: document(context, &seen, &gaps),
         netns: host.netns(),
         entrance: context.entrance.clone(),
         answers,
@@ -117,6 +100,39 @@ fn answer(
         printed => printed?,
     }
     Ok((finish, gaps))
+}
+
+/// What is learnt of all sockets that may be told.
+fn annotator<'c>(
+    context: &'c Context,
+    request: &'c Request,
+    seen: &Seen,
+    neighbours: &Neighbours,
+) -> Annotator<'c> {
+    let wants = Wants {
+        owners: true,
+        process_details: true,
+        services: true,
+        users: true,
+        ..Wants::default()
+    };
+    let mut annotator = Annotator::new(context, request, wants);
+    annotator.prepare(&seen.sockets);
+    annotator.prepare(&seen.others);
+    for neighbour in &neighbours.found {
+        annotator.prepare(&neighbour.sockets);
+    }
+    annotator
+}
+
+fn document(context: &Context, seen: &Seen, gaps: &[Gap]) -> Document {
+    Document {
+        collection: Collection {
+            sources: seen.sources.clone(),
+            gaps: gaps.to_vec(),
+        },
+        ..context.document(SCHEMA)
+    }
 }
 
 /// Predicts, and asks the kernel where that is wanted.
@@ -157,6 +173,8 @@ fn machine(
     let off_there = |interface| is_ipv6_off(&context.host, interface);
     Machine {
         addresses,
+        links: read_links(&context.host),
+        shares_vrfs: settings.shares_vrfs,
         unprivileged_port_start: settings.unprivileged_port_start,
         nonlocal_v4: settings.nonlocal_v4,
         nonlocal_v6: settings.nonlocal_v6,

@@ -1,13 +1,13 @@
 //! `--probe`: the kernel is asked, and what it says counts.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::analyze::Ephemeral;
-use crate::analyze::why::{Answer, Heard, Machine, Operation, Outcome, Query, Route, heed};
+use crate::analyze::why::{Answer, Heard, Machine, Operation, Outcome, Query, heed};
 use crate::command::context::Context;
-use crate::kernel::{self, BindAttempt, BindKind, ask_for_port, own_uid, try_bind};
-use crate::model::{Errno, Protocol};
+use crate::kernel::{BindAttempt, BindKind, ConnectAttempt, Draw, own_uid, try_bind, try_connect};
+use crate::model::{Call, Endpoint, Errno, Protocol};
 use crate::render::why::Probe;
 
 /// Asks for what was foretold, and puts right what the kernel says otherwise.
@@ -40,16 +40,11 @@ pub(super) fn probe(
             if let Some(reason) = context.without_fast_open() {
                 return unavailable(reason);
             }
-            let chosen = machine.route.and_then(Route::source);
-            let Some(source) = query.addr.or(chosen) else {
-                return unavailable("the source address is not known");
-            };
-            let to = SocketAddr::new(destination.addr, destination.port);
-            connect(source, to).map(|said| (said, None))
+            connect(query, destination)
         }
     };
     match asked {
-        Ok((said, reusing)) => settle(answer, said, reusing, machine, ports),
+        Ok(told) => settle(answer, told, machine, ports),
         Err(error) => Probe::Unavailable(error.to_string()),
     }
 }
@@ -60,12 +55,18 @@ fn unavailable(reason: &str) -> Probe {
 
 type Verdict = Result<(), Errno>;
 
+/// What the kernel said.
+struct Told {
+    /// Which call the verdict is of.
+    call: Call,
+    said: Verdict,
+    with_reuse_address: Option<Verdict>,
+}
+
 /// Binds as it was asked for, and where that is without SO_REUSEADDR, once more with it. UDP would
 /// take datagrams from who shares the port with it, and never shares it.
-fn bind(query: &Query) -> io::Result<(Verdict, Option<Verdict>)> {
-    let Some(addr) = query.addr else {
-        return Err(io::Error::other("no address was named"));
-    };
+fn bind(query: &Query) -> io::Result<Told> {
+    let addr = query.addr.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let attempt = |kind| {
         try_bind(&BindAttempt {
             kind,
@@ -76,51 +77,68 @@ fn bind(query: &Query) -> io::Result<(Verdict, Option<Verdict>)> {
             free_bind: query.free_bind,
         })
     };
-    match (query.protocol, query.reuse_address) {
-        (Protocol::Tcp, true) => Ok((attempt(BindKind::TcpReuseAddress)?, None)),
-        (Protocol::Tcp, false) => Ok((
+    let (said, with_reuse_address) = match (query.protocol, query.reuse_address) {
+        (Protocol::Tcp, true) => (attempt(BindKind::TcpReuseAddress)?, None),
+        (Protocol::Tcp, false) => (
             attempt(BindKind::Tcp)?,
             Some(attempt(BindKind::TcpReuseAddress)?),
-        )),
-        (_, true) => Err(io::Error::other(
-            "a UDP socket with SO_REUSEADDR would take datagrams from the others",
-        )),
-        (_, false) => Ok((attempt(BindKind::Udp)?, None)),
-    }
+        ),
+        (_, true) => {
+            return Err(io::Error::other(
+                "a UDP socket with SO_REUSEADDR would take datagrams from the others",
+            ));
+        }
+        (_, false) => (attempt(BindKind::Udp)?, None),
+    };
+    Ok(Told {
+        call: Call::Bind,
+        said,
+        with_reuse_address,
+    })
 }
 
-/// Lets connect draw a port, and sends nothing.
-fn connect(source: IpAddr, destination: SocketAddr) -> io::Result<Verdict> {
-    match ask_for_port(source, destination, None) {
-        Ok(kernel::Answer::Free | kernel::Answer::NoSinglePorts) => Ok(Ok(())),
-        Ok(kernel::Answer::Taken) => Ok(Err(Errno::AddressNotAvailable)),
-        Err(error) => match error.raw_os_error().map(kernel::errno) {
-            Some(Errno::Other(_)) | None => Err(error),
-            Some(errno) => Ok(Err(errno)),
-        },
-    }
+/// Lets connect draw a port, from the socket that was asked about, and sends nothing.
+fn connect(query: &Query, to: Endpoint) -> io::Result<Told> {
+    let drawn = try_connect(&ConnectAttempt {
+        source: query.addr,
+        destination: SocketAddr::new(to.addr, to.port),
+        device: query.device_at_bind(),
+        scope: query.device,
+        free_bind: query.free_bind,
+        port: None,
+    })?;
+    let (call, said) = match drawn {
+        Draw::Found | Draw::NoSinglePorts => (Call::Connect, Ok(())),
+        Draw::Refused(call, errno) => (call, Err(errno)),
+    };
+    Ok(Told {
+        call,
+        said,
+        with_reuse_address: None,
+    })
 }
 
 /// Lets the kernel have the last word.
-fn settle(
-    answer: &mut Answer,
-    said: Verdict,
-    reusing: Option<Verdict>,
-    machine: &Machine,
-    ports: Option<&Ephemeral>,
-) -> Probe {
+fn settle(answer: &mut Answer, told: Told, machine: &Machine, ports: Option<&Ephemeral>) -> Probe {
+    let Told {
+        call,
+        said,
+        with_reuse_address,
+    } = told;
     let foretold = answer.outcome;
     let outcome = |said: &Verdict| match said {
         Ok(()) => Outcome::Free,
         Err(_) => Outcome::Blocked,
     };
     let heard = Heard {
+        call,
         said,
-        with_reuse_address: reusing.as_ref().map(outcome),
+        with_reuse_address: with_reuse_address.as_ref().map(outcome),
     };
     Probe::Asked {
+        call,
         said,
-        with_reuse_address: reusing,
+        with_reuse_address,
         foretold,
         agrees: heed(answer, heard, machine, ports),
     }

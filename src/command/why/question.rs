@@ -5,12 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::analyze::why::{Ipv6, Operation, Query, User, reached};
 use crate::cli::{Asked, Destination, PortName, UsageError, WhyPlan};
-use crate::collect::{BindSettings, addresses, host_addresses, may_bind_low, user_id, user_name};
+use crate::collect::{
+    BindSettings, addresses, host_addresses, is_anonymous, may_bind_low, user_id, user_name,
+};
 use crate::command::context::Context;
 use crate::command::names::PATIENCE;
 use crate::join::Services;
 use crate::kernel::{Host, own_uid};
-use crate::model::{Endpoint, Protocol};
+use crate::model::{Endpoint, Flow, Protocol, Way};
 use crate::render::why::NamedHost;
 
 /// What is asked.
@@ -115,6 +117,7 @@ impl Question {
             addr,
             port,
             device: device.as_ref().map(|(index, _)| *index),
+            device_by_destination: plan.device_by_destination,
             reuse_address: plan.reuse_address,
             reuse_port: plan.reuse_port,
             v6only: addr.is_some_and(|addr| addr.is_ipv6())
@@ -122,6 +125,7 @@ impl Question {
             free_bind: plan.free_bind,
             user: User {
                 uid,
+                is_anonymous: is_anonymous(host, uid),
                 may_bind_low: may_bind_low(host, uid),
             },
         };
@@ -138,26 +142,37 @@ impl Question {
 
     /// Where a connect leads, with the source that was named and the interface. IPv4 goes by its own
     /// routes, whatever the socket.
-    pub(super) fn way(&self) -> Option<(IpAddr, Option<IpAddr>, Option<u32>)> {
+    pub(super) fn way(&self) -> Option<Way> {
         let query = self.queries.first()?;
         match query.operation {
             Operation::Bind => None,
             Operation::Connect { destination, .. } => {
                 let source = query.addr.filter(|addr| !addr.is_unspecified());
                 let addr = reached(destination.addr, source).to_canonical();
-                Some((
-                    addr,
-                    source.map(|source| source.to_canonical()),
-                    query.device,
-                ))
+                Some(Way {
+                    destination: addr,
+                    source: source.map(|source| source.to_canonical()),
+                    interface: query.device,
+                    flow: Some(Flow {
+                        protocol: query.protocol,
+                        source_port: query.port,
+                        destination_port: destination.port,
+                        uid: query.user.uid,
+                    }),
+                })
             }
         }
+    }
+
+    /// The interface that the socket is bound to when the kernel draws its port.
+    pub(super) fn interface_at_draw(&self) -> Option<u32> {
+        self.queries.first()?.device_at_draw()
     }
 
     /// The interface that the address in question belongs to, where it can be no other.
     pub(super) fn interface(&self) -> Option<&str> {
         let own = self.queries.iter().filter_map(|query| query.addr);
-        let to = self.way().map(|(destination, ..)| destination);
+        let to = self.way().map(|way| way.destination);
         let of = |wanted: fn(Ipv6Addr) -> bool| {
             let mut addrs = own.clone().chain(to);
             addrs.any(|addr| matches!(addr, IpAddr::V6(addr) if wanted(addr)))

@@ -62,7 +62,8 @@ pub(super) fn read(
         let port = socket.inet().map(|ends| ends.local.port);
         !draws && port == Some(question.port)
     };
-    let counts = |settings| PortCounts::new(context, settings);
+    let interface = question.interface_at_draw();
+    let counts = |settings| PortCounts::for_socket(context, settings, interface);
     let mut hold = Hold::new(&on_port, counted.cloned().map(counts));
     let report = collect(&context.host, request, &mut hold)?;
     let of_protocol = |socket: &Socket| socket.protocol == question.protocol;

@@ -6,7 +6,10 @@ use super::question::Question;
 use crate::analyze::why::Route;
 use crate::collect::{BindSettings, read_route};
 use crate::kernel::Host;
-use crate::model::LocalAddresses;
+use crate::model::{LocalAddresses, Way};
+
+/// Own addresses that the routes of IPv6 are asked with, where they refuse whoever has none.
+const MOST_SOURCES: usize = 64;
 
 /// What the routes say of a connect; `None` for a bind, or where nobody could be asked.
 ///
@@ -19,27 +22,54 @@ pub(super) fn route(
     addresses: &LocalAddresses,
     settings: &BindSettings,
 ) -> Option<Route> {
-    let (destination, source, device) = question.way()?;
-    let ask = |source| read_route(host, destination, source, device);
-    let Some(source) = source else {
-        return ask(None);
+    let way = question.way()?;
+    let Some(source) = way.source.filter(|source| !is_of_many(host, *source)) else {
+        return unbound(host, way, addresses);
     };
-    if is_of_many(host, source) {
-        return ask(None);
-    }
     let may_be_foreign = question.queries.iter().any(|query| query.free_bind)
         || match source {
             IpAddr::V4(_) => settings.nonlocal_v4 == Some(true),
             IpAddr::V6(_) => settings.nonlocal_v6 == Some(true),
         };
     if may_be_foreign || is_local(addresses, source) != Some(false) {
-        return ask(Some(source));
+        return read_route(host, &way);
     }
-    Some(match ask(None)? {
+    Some(match unbound(host, way, addresses)? {
         Route::From(_) => Route::From(Some(source)),
         Route::Broadcast(_) => Route::Broadcast(Some(source)),
         Route::None(errno) => Route::None(errno),
     })
+}
+
+/// What they say to a socket without an address of its own. Rules may tell packets by their source,
+/// so IPv4 asks again with the one that was chosen, and IPv6 where it was refused without any.
+fn unbound(host: &Host, way: Way, addresses: &LocalAddresses) -> Option<Route> {
+    let ask = |source| read_route(host, &Way { source, ..way });
+    let first = ask(None)?;
+    match first {
+        Route::From(Some(chosen)) | Route::Broadcast(Some(chosen)) if chosen.is_ipv4() => {
+            ask(Some(chosen))
+        }
+        Route::None(_) if way.destination.is_ipv6() => {
+            let sources = own_sources(addresses);
+            let leads = |source: &IpAddr| !matches!(ask(Some(*source)), Some(Route::None(_)));
+            // Which of them the kernel would choose it does not tell.
+            (!sources.iter().any(leads)).then_some(first)
+        }
+        told => Some(told),
+    }
+}
+
+/// Addresses of IPv6 from which this machine speaks to others.
+fn own_sources(addresses: &LocalAddresses) -> Vec<IpAddr> {
+    let all = addresses.v6.as_deref().unwrap_or_default().iter();
+    let speaks = all.filter(|one| {
+        !one.tentative && !one.addr.is_loopback() && !one.addr.is_unicast_link_local()
+    });
+    speaks
+        .map(|one| one.addr.into())
+        .take(MOST_SOURCES)
+        .collect()
 }
 
 /// Multicast and broadcast addresses, those of single networks too.
@@ -48,8 +78,13 @@ fn is_of_many(host: &Host, addr: IpAddr) -> bool {
         IpAddr::V6(addr) => addr.is_multicast(),
         IpAddr::V4(v4) if v4.is_multicast() || v4.is_broadcast() => true,
         IpAddr::V4(_) => {
-            let route = read_route(host, addr, None, None);
-            matches!(route, Some(Route::Broadcast(_)))
+            let way = Way {
+                destination: addr,
+                source: None,
+                interface: None,
+                flow: None,
+            };
+            matches!(read_route(host, &way), Some(Route::Broadcast(_)))
         }
     }
 }

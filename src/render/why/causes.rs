@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::case::{Case, listed, mark, named};
-use super::conditions::{exhausted, no_route, pool_reason, privileged, unfit};
+use super::conditions::{down, down_reason, exhausted, no_route, pool_reason, privileged, unfit};
 use super::subject::Subject;
 use super::unseen::kernels_own;
 use crate::analyze::why::{Cause, Ipv6, Operation};
@@ -79,6 +79,7 @@ pub(super) fn headline(case: &Case<'_>) -> String {
             ),
             _ => format!("{} is no address of this machine", addr(case)),
         },
+        Cause::InterfaceDown => down(case),
         Cause::AddressTentative => format!("{} is not ready for use yet", addr(case)),
         Cause::Ipv6Disabled => match case.report.machine.ipv6 {
             Ipv6::Absent => "this kernel has no IPv6".to_owned(),
@@ -136,6 +137,7 @@ pub(super) fn reason(case: &Case<'_>) -> String {
         Cause::UdpSocket => wildcard(case),
         Cause::EphemeralExhausted => exhaustion(case),
         Cause::AddressNotLocal => not_local(case),
+        Cause::InterfaceDown => down_reason(case).to_owned(),
         Cause::AddressTentative => "IPv6 first asks the network whether somebody else has the \
              address (duplicate address detection). Until then it cannot be bound, and never if \
              somebody has."

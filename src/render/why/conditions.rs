@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::WhyReport;
 use super::case::{Case, endpoint};
 use super::causes::seconds;
-use crate::analyze::why::{Operation, Query, Route};
+use crate::analyze::why::{Fix, Operation, Query, Route};
 use crate::analyze::{Pool, PoolKind};
-use crate::model::Protocol;
+use crate::model::{Errno, Protocol};
 use crate::render::escape;
 
 /// Whose rights do not do.
@@ -113,12 +113,38 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(errno)) => format!("Asked for one, the kernel answers {errno}."),
+        Some(Route::None(errno)) => {
+            let mut text = format!("Asked for one, the kernel answers {errno}");
+            if errno != Errno::NetworkUnreachable {
+                text += ": a rule or a route forbids it";
+            }
+            text + "."
+        }
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }
 
-fn privileged_below(report: &WhyReport<'_>) -> u32 {
+/// Which interface has to be up first.
+pub(super) fn down(case: &Case<'_>) -> String {
+    let name = { case.blockers.iter().flat_map(|blocker| &blocker.fixes) }
+        .find_map(|fix| match fix {
+            Fix::LinkUp { interface } => case.report.machine.links.as_ref()?.get(*interface),
+            _ => None,
+        })
+        .map(|link| format!("the interface {}", escape::terminal(&link.name)));
+    format!("{} is down", name.as_deref().unwrap_or("its interface"))
+}
+
+/// What that has to do with the address.
+pub(super) fn down_reason(case: &Case<'_>) -> &'static str {
+    match case.query().operation {
+        Operation::Bind => "The address is there only while it is up.",
+        Operation::Connect { .. } => "The way leads over it.",
+    }
+}
+
+/// From which port on none needs a privilege.
+pub(super) fn privileged_below(report: &WhyReport<'_>) -> u32 {
     // The kernel's default, where it cannot be read.
     report.machine.unprivileged_port_start.unwrap_or(1024)
 }

@@ -41,6 +41,11 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
     match fix {
         Fix::StopOwner => stop(case),
         Fix::AnotherAddress => machine::another_address(case),
+        Fix::OwnAddress => machine::own_address(case),
+        Fix::UseV4 => plain("use an address of IPv4"),
+        Fix::UnprivilegedPort => machine::unprivileged_port(case),
+        Fix::TakeV4 => plain("leave IPV6_V6ONLY unset on the new socket, or use a socket of IPv4"),
+        Fix::LinkUp { interface } => machine::link_up(case, *interface),
         Fix::V6Only => machine::v6only(case),
         Fix::ReuseAddress => plain(
             "set SO_REUSEADDR on the new socket before it binds: the old one has it, so that helps",

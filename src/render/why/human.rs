@@ -216,7 +216,7 @@ fn remarks(page: &mut Page<'_>, report: &WhyReport<'_>) {
             tell(page, format!("assumed: {text}"));
         }
         if let Some(probe) = probe {
-            let text = words::probe(answer, probe);
+            let text = words::probe(probe);
             tell(
                 page,
                 format!("probe of {}: {text}", asked(report.machine, &answer.query)),

@@ -55,7 +55,7 @@ fn push_answer(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer, probe
     let notes = answer.notes.iter().map(|note| words::note(report, note));
     push_texts(out, "notes", notes.chain(around::surroundings(report)));
     out.extend_from_slice(b",\"probe\":");
-    push_probe(out, answer, probe);
+    push_probe(out, probe);
     out.push(b'}');
 }
 
@@ -235,7 +235,7 @@ fn push_port(out: &mut Vec<u8>, report: &WhyReport<'_>) {
     out.extend(format!("],\"listeners_total\":{}}}", listeners.len()).bytes());
 }
 
-fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
+fn push_probe(out: &mut Vec<u8>, probe: Option<&Probe>) {
     let Some(probe) = probe else {
         out.extend_from_slice(b"null");
         return;
@@ -249,7 +249,7 @@ fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
     };
     let errno = |said: &Result<(), Errno>| said.err().map(|errno| errno.to_string());
     out.extend_from_slice(b"{\"text\":");
-    push_json(out, words::probe(answer, probe).as_bytes());
+    push_json(out, words::probe(probe).as_bytes());
     match probe {
         Probe::Unavailable(_) => {
             push_text(out, "foretold", None);
@@ -259,6 +259,7 @@ fn push_probe(out: &mut Vec<u8>, answer: &Answer, probe: Option<&Probe>) {
             out.extend_from_slice(b",\"agrees\":null}");
         }
         Probe::Asked {
+            call: _,
             said: plain,
             with_reuse_address,
             foretold,

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
+use super::conditions::privileged_below;
 use super::fixes::{Advice, one, plain};
-use crate::analyze::why::{Ipv6, Operation};
-use crate::model::Protocol;
+use crate::analyze::why::{Ipv6, Operation, Route};
+use crate::model::{Errno, Protocol};
 use crate::render::ephemeral::{reserving, words};
 use crate::render::{entering, shell};
 
@@ -53,6 +54,32 @@ pub(super) fn enable_ipv6(case: &Case<'_>) -> Vec<Advice> {
 }
 
 pub(super) fn add_route(case: &Case<'_>) -> Vec<Advice> {
+    let family = match case.query().operation {
+        Operation::Connect { destination, .. } if destination.addr.to_canonical().is_ipv6() => {
+            "-6 "
+        }
+        _ => "",
+    };
+    let mut advice = one(
+        "see whether a rule refuses it",
+        case.within(&format!("ip {family}rule")),
+    );
+    match case.report.machine.route {
+        Some(Route::None(errno)) if errno != Errno::NetworkUnreachable => {
+            // Somebody wants it so.
+            advice.extend(one(
+                "see whether a route refuses it",
+                case.within(&format!("ip {family}route show table all")),
+            ));
+            return advice;
+        }
+        _ => {}
+    }
+    advice.splice(0..0, missing_route(case));
+    advice
+}
+
+fn missing_route(case: &Case<'_>) -> Vec<Advice> {
     match case.query().operation {
         Operation::Connect { destination, .. } => plain(&format!(
             "add a route: {}",
@@ -142,6 +169,34 @@ pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {
             "connect from another port or address, or leave both to the kernel"
         }
     })
+}
+
+/// An address that is there, whichever the port.
+pub(super) fn own_address(case: &Case<'_>) -> Vec<Advice> {
+    plain(match case.query().operation {
+        Operation::Bind => "use an address of this machine, one that it has now",
+        Operation::Connect { .. } => {
+            "connect from an address of this machine, or leave it to the routes"
+        }
+    })
+}
+
+pub(super) fn unprivileged_port(case: &Case<'_>) -> Vec<Advice> {
+    let first = privileged_below(case.report);
+    plain(&match case.query().operation {
+        Operation::Bind => format!("use a port from {first} on"),
+        Operation::Connect { .. } => {
+            format!("connect from a port from {first} on, or leave it to the kernel")
+        }
+    })
+}
+
+pub(super) fn link_up(case: &Case<'_>, interface: u32) -> Vec<Advice> {
+    let links = case.report.machine.links.as_ref();
+    let link = links.and_then(|links| links.get(interface));
+    let name = link.and_then(|link| shell::portable(&link.name));
+    let command = name.map(|name| case.within(&format!("ip link set {name} up")));
+    vec![("switch the interface on".to_owned(), command)]
 }
 
 pub(super) fn v6only(case: &Case<'_>) -> Vec<Advice> {

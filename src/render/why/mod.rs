@@ -30,7 +30,7 @@ use super::ephemeral::PoolNotes;
 use super::json::Document;
 use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
-use crate::model::{Entrance, Errno, InetRow, PortRange, Protocol, Published};
+use crate::model::{Call, Entrance, Errno, InetRow, PortRange, Protocol, Published};
 
 pub use human::human;
 pub use json::json;
@@ -132,6 +132,8 @@ pub enum Probe {
     Unavailable(String),
     /// It was asked.
     Asked {
+        /// Which call it said that to: of a connect it may be the bind before it.
+        call: Call,
         /// What it said to the socket as it was asked for, but for SO_REUSEPORT.
         said: Result<(), Errno>,
         /// What it said with SO_REUSEADDR; `None` where that was not tried.

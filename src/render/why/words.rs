@@ -2,7 +2,7 @@
 
 use super::case::{asked, local};
 use super::{Probe, WhyReport};
-use crate::analyze::why::{Answer, Assumption, Note, Operation, Outcome};
+use crate::analyze::why::{Answer, Assumption, Note, Outcome};
 use crate::model::{Errno, Protocol};
 use crate::render::escape;
 
@@ -37,6 +37,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             .to_owned(),
         Assumption::NoReusePort { socket: index } => format!(
             "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
+            socket(index)
+        ),
+        Assumption::OtherUser { socket: index } => format!(
+            "the socket on {} was taken to be another user's: in this user namespace all users \
+             that it does not know have one uid",
             socket(index)
         ),
         Assumption::NotV6Only { socket: index } => format!(
@@ -87,6 +92,11 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::UsualV6Only => "the new socket was taken to accept IPv4 too, as \
              net.ipv6.bindv6only could not be read"
             .to_owned(),
+        Assumption::VrfsApart => {
+            "each VRF was taken to have ports and addresses of its own, by the \
+             rules of the kernel (net.ipv4.tcp_l3mdev_accept); how full it is alone was not counted"
+                .to_owned()
+        }
         Assumption::TimeWaitTakenOver => "a connection in TIME-WAIT between the same ends was \
              taken to have timestamps, so that a new one may take its port over"
             .to_owned(),
@@ -138,7 +148,7 @@ fn joins(report: &WhyReport<'_>, members: usize) -> String {
 }
 
 /// What came of asking the kernel.
-pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
+pub(super) fn probe(probe: &Probe) -> String {
     let said = |said: &Result<(), Errno>| match said {
         Ok(()) => "succeeds".to_owned(),
         Err(errno) => format!("fails with {errno}"),
@@ -146,15 +156,12 @@ pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
     match probe {
         Probe::Unavailable(reason) => format!("the kernel could not be asked: {reason}"),
         Probe::Asked {
+            call,
             said: plain,
             with_reuse_address,
             foretold,
             agrees,
         } => {
-            let what = match answer.query.operation {
-                Operation::Bind => "bind",
-                Operation::Connect { .. } => "connect",
-            };
             let mut text = match (agrees, foretold) {
                 (true, _) => "the kernel agrees".to_owned(),
                 (false, Outcome::Unknown) => "the kernel knows".to_owned(),
@@ -165,7 +172,7 @@ pub(super) fn probe(answer: &Answer, probe: &Probe) -> String {
                     )
                 }
             };
-            text += &format!(": {what} {}", said(plain));
+            text += &format!(": {} {}", call.name(), said(plain));
             if let Some(reusing) = with_reuse_address {
                 text += &format!(", and with SO_REUSEADDR it {}", said(reusing));
             }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod empty;
+mod interfaces;
 mod others;
 
 use super::*;

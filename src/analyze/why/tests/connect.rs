@@ -237,7 +237,7 @@ fn the_source_must_be_bindable() {
     );
     assert_eq!(
         foreign.blockers[0].fixes,
-        [Fix::AnotherAddress, Fix::AddAddress]
+        [Fix::OwnAddress, Fix::AddAddress]
     );
     check(
         "127.0.0.1:80 > 127.0.0.1:9000",

@@ -1,6 +1,7 @@
 //! Which errno comes first, for IPv4 and IPv6.
 
 use super::*;
+use crate::model::{Link, Links};
 
 #[track_caller]
 fn check_on(machine: &Machine, query: &str, existing: &[Existing], expected: &str) -> Answer {
@@ -92,7 +93,7 @@ fn an_address_that_is_not_ready_cannot_be_bound() {
         answer.blockers[0].fixes.clone()
     };
     assert_eq!(fixes(false), [Fix::WaitForDad]);
-    assert_eq!(fixes(true), [Fix::AnotherAddress]);
+    assert_eq!(fixes(true), [Fix::OwnAddress]);
 }
 
 #[test]
@@ -195,8 +196,129 @@ fn an_address_of_an_interface_without_ipv6_is_not_to_be_added() {
     );
     machine.is_ipv6_off_there = true;
     let answer = check_on(&machine, "[::1]:8080", &[], "EADDRNOTAVAIL ipv6-disabled");
-    assert_eq!(
-        answer.blockers[0].fixes,
-        [Fix::AnotherAddress, Fix::EnableIpv6]
+    assert_eq!(answer.blockers[0].fixes, [Fix::UseV4, Fix::EnableIpv6]);
+}
+
+#[test]
+fn the_first_advice_is_one_that_helps() {
+    let mut off = machine();
+    (off.ipv6, off.addresses.v6) = (Ipv6::Disabled, Some(Vec::new()));
+    let machine = machine();
+    for (machine, query, first) in [
+        (&machine, "192.0.2.5:8080", Fix::OwnAddress),
+        (&machine, "0.0.0.0:80", Fix::UnprivilegedPort),
+        (&machine, "[::ffff:127.0.0.1]:8080 v6only", Fix::TakeV4),
+        (&machine, "[ff02::1]:8080 dev", Fix::OwnAddress),
+        (&off, "[::1]:8080", Fix::UseV4),
+    ] {
+        let answer = predict(&bind(query), &[], machine, None, true);
+        let fixes = &answer.blockers[0].fixes;
+        assert_eq!(fixes.first(), Some(&first), "{query}");
+        assert!(!fixes.contains(&Fix::AnotherAddress), "{query}");
+    }
+}
+
+// Interfaces that are down, and VRFs.
+
+fn link(index: u32, vrf: Option<u32>) -> Link {
+    Link {
+        index,
+        vrf,
+        is_up: true,
+        ..Link::default()
+    }
+}
+
+#[test]
+fn an_address_of_an_interface_that_is_down_comes_with_it() {
+    let mut machine = machine();
+    machine.addresses = LocalAddresses {
+        v4: Some(Vec::new()),
+        v6: Some(Vec::new()),
+    };
+    let loopback = Link {
+        is_loopback: true,
+        is_up: false,
+        ..link(LOOPBACK, None)
+    };
+    machine.links = Some(Links::new(vec![loopback]));
+    for query in ["127.0.0.1:8080", "[::1]:8080", "127.9.9.9:8080"] {
+        let answer = check_on(&machine, query, &[], "EADDRNOTAVAIL interface-down");
+        let interface = LOOPBACK;
+        assert_eq!(answer.blockers[0].fixes, [Fix::LinkUp { interface }]);
+    }
+    check_on(
+        &machine,
+        "10.9.0.1:80 root",
+        &[],
+        "EADDRNOTAVAIL address-not-local",
     );
+}
+
+/// A VRF, 9, with the ethernet, beside loopback.
+fn with_vrf() -> Machine {
+    let mut machine = machine();
+    let links = vec![
+        link(LOOPBACK, None),
+        link(ETHERNET, Some(9)),
+        link(9, Some(9)),
+    ];
+    machine.links = Some(Links::new(links));
+    machine
+}
+
+#[test]
+fn each_vrf_has_tcp_ports_of_its_own() {
+    let mut machine = with_vrf();
+    let on = |interface| listener("0.0.0.0:8080").with(|one| one.socket.interface = interface);
+    for inside in [ETHERNET, 9] {
+        let answer = check_on(&machine, "0.0.0.0:8080", &[on(inside)], "free assumed");
+        assert_eq!(answer.assumptions, [Assumption::VrfsApart]);
+    }
+    check_on(&machine, "0.0.0.0:8080 dev", &[on(0)], "free assumed");
+    check_on(
+        &machine,
+        "0.0.0.0:8080 dev",
+        &[on(ETHERNET)],
+        "EADDRINUSE listener",
+    );
+    check_on(&machine, "0.0.0.0:8080 dev", &[on(9)], "free");
+    check_on(
+        &machine,
+        "0.0.0.0:8080",
+        &[on(LOOPBACK)],
+        "EADDRINUSE listener",
+    );
+    check_on(
+        &machine,
+        "0.0.0.0:8080",
+        &[on(9), on(0)],
+        "EADDRINUSE listener",
+    );
+    // UDP looks at interfaces alone.
+    let datagrams = udp("0.0.0.0:8080").with(|one| one.socket.interface = 9);
+    check_on(
+        &machine,
+        "0.0.0.0:8080 udp",
+        &[datagrams],
+        "EADDRINUSE udp-socket",
+    );
+    machine.shares_vrfs = Some(true);
+    check_on(&machine, "0.0.0.0:8080", &[on(9)], "EADDRINUSE listener");
+}
+
+#[test]
+fn each_vrf_has_addresses_of_its_own() {
+    let machine = with_vrf();
+    let answer = check_on(&machine, "127.0.0.1:8080 dev", &[], "free assumed");
+    assert_eq!(answer.assumptions, [Assumption::AddressIsLocal]);
+    let answer = check_on(
+        &machine,
+        "[2001:db8::1]:8080",
+        &[],
+        "EADDRNOTAVAIL address-not-local assumed",
+    );
+    assert_eq!(answer.assumptions, [Assumption::VrfsApart]);
+    check_on(&machine, "[2001:db8::1]:8080 dev", &[], "free");
+    check_on(&machine, "[::1]:8080", &[], "free");
 }

@@ -16,6 +16,7 @@ fn check(query: &str, existing: &[Existing], heard: Heard, agrees: bool, expecte
 
 const fn heard(said: Result<(), Errno>, with: Option<Outcome>) -> Heard {
     Heard {
+        call: Call::Bind,
         said,
         with_reuse_address: with,
     }
@@ -56,10 +57,13 @@ fn what_was_foretold_gives_way() {
             "EADDRNOTAVAIL address-not-local",
         ),
         (
-            "0.0.0.0:8080",
+            "0.0.0.0:80 root",
             Errno::AccessDenied,
             "EACCES privileged-port",
         ),
+        // Some rule of the kernel's, of which nothing else is known.
+        ("0.0.0.0:8080", Errno::AccessDenied, "EACCES unseen"),
+        ("0.0.0.0:8080", Errno::Invalid, "EINVAL unseen"),
     ] {
         check(query, &[], heard(Err(errno), None), false, expected);
     }
@@ -79,4 +83,16 @@ fn what_was_foretold_gives_way() {
         "errno 5 unseen",
     );
     assert_eq!(nameless.errno, Some(Errno::Other(5)));
+}
+
+#[test]
+fn what_decides_otherwise_than_was_foretold_is_told_alone() {
+    let old = [listener("0.0.0.0:80")];
+    check(
+        "0.0.0.0:80",
+        &old,
+        heard(IN_USE, None),
+        false,
+        "EADDRINUSE listener",
+    );
 }

@@ -12,8 +12,8 @@ mod pools;
 
 use super::*;
 use crate::model::{
-    Endpoint, Ends, LocalAddresses, LocalRoute, LocalV6, PortRange, PortSet, Protocol, Queues,
-    State, Timer, TimerKind,
+    Call, Endpoint, Ends, LocalAddresses, LocalRoute, LocalV6, PortRange, PortSet, Protocol,
+    Queues, State, Timer, TimerKind,
 };
 
 const LOOPBACK: u32 = 1;
@@ -200,12 +200,14 @@ fn bind(text: &str) -> Query {
         addr: Some(local.addr),
         port: local.port,
         device: None,
+        device_by_destination: false,
         reuse_address: false,
         reuse_port: false,
         v6only: false,
         free_bind: false,
         user: User {
             uid: 0,
+            is_anonymous: false,
             may_bind_low: Some(false),
         },
     };

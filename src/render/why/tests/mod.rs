@@ -14,8 +14,8 @@ use crate::analyze::why::{
 };
 use crate::analyze::{EphemeralSettings, PoolKey};
 use crate::model::{
-    Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet, Process,
-    Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
+    Call, Condition, Endpoint, Ends, Gap, HiddenCause, Holder, Lineage, Owners, Parent, PortSet,
+    Process, Processes, Publisher, Queues, Row, Socket, SocketFlags, State, Timer, TimerKind,
 };
 use crate::render::{Collection, Paint};
 
@@ -66,12 +66,14 @@ fn query(addr: &str, port: u16) -> Query {
         addr: Some(addr.parse().unwrap()),
         port,
         device: None,
+        device_by_destination: false,
         reuse_address: false,
         reuse_port: false,
         v6only: false,
         free_bind: false,
         user: User {
             uid: 0,
+            is_anonymous: false,
             may_bind_low: Some(true),
         },
     }

@@ -93,6 +93,8 @@ connect fails with ENETUNREACH. Asked for one, the kernel answers ENETUNREACH.
 
 what to do:
   1. add a route: ip route add 10.9.9.9/32 via GATEWAY
+  2. see whether a rule refuses it
+       ip rule
 "
     );
     let answer = &mut scene.answers[0].0;
@@ -146,6 +148,7 @@ fn a_probe_is_told_beside_what_was_foretold() {
     let said = Err(Errno::AddressInUse);
     scene.answers.truncate(1);
     scene.answers[0].1 = Some(Probe::Asked {
+        call: Call::Bind,
         said,
         with_reuse_address: Some(said),
         foretold: Outcome::Blocked,

@@ -123,6 +123,7 @@ fn whoever_asks_again_as_root_asks_the_same() {
     scene.device = Some("eth0");
     let user = User {
         uid: 1000,
+        is_anonymous: false,
         may_bind_low: None,
     };
     scene.answers[0].0.query = Query {

@@ -136,6 +136,7 @@ fn two_things_in_the_way_have_each_their_remedy() {
         Query {
             user: User {
                 uid: 1000,
+                is_anonymous: false,
                 may_bind_low: Some(false),
             },
             ..query("0.0.0.0", 80)

@@ -202,6 +202,15 @@ pub(super) fn names() -> HashMap<Identity, String> {
 }
 
 impl Host {
+    /// Whether this is the network namespace that is looked at. A recording has none of now.
+    pub fn is_of(&self, namespace: &NetworkNamespace) -> bool {
+        match self {
+            Host::Live | Host::Everywhere(_) => namespace.is_own,
+            Host::Beside(beside) => beside.is(namespace),
+            Host::Recorded(_) => false,
+        }
+    }
+
     /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
     /// calls it; `None` when it has none or that cannot be told.
     pub fn netns_name(&self) -> Option<String> {

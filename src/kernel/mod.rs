@@ -50,7 +50,9 @@ pub use input::read_input;
 pub use lookup::{first_netns, user_id};
 pub use multicast::{Announcements, Received, Waited, wait_for_announcements};
 pub use names::{own_uid, user_name};
-pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
+pub use netns::{
+    NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces, share_network,
+};
 pub use patience::Patience;
 pub use privilege::may_bind_low_ports;
 pub use probe::{Answer, ask_for_port};

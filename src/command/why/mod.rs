@@ -71,7 +71,8 @@ fn answer(
     }
     let row = |socket| InetRow::new(annotator.row(socket, None));
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
-    let (existing, unread) = existing::learn(context, &rows, question.port);
+    let limit = annotator.limit();
+    let (existing, unread) = existing::learn(context, &rows, question.port, limit);
     gaps.extend(unread);
     let mut answers = judge(context, plan, question, &seen, &existing, &machine);
     let judged = answers.iter_mut().map(|(answer, _)| answer);

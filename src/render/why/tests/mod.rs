@@ -155,7 +155,7 @@ impl<'a> Scene<'a> {
                         } else {
                             b"bash".to_vec()
                         },
-                        session: None,
+                        ..Parent::default()
                     }),
                     serves: self.serves,
                     condition: self.condition,

@@ -26,7 +26,7 @@ use crate::join::Services;
 use crate::kernel::{Host, own_uid};
 use crate::model::{Gap, InetRow, LocalV6, Published, Socket};
 use crate::render::Collection;
-use crate::render::why::{self as report, Elsewhere, Place, PortContext, Probe, WhyReport};
+use crate::render::why::{self as report, Crowds, Elsewhere, Place, PortContext, Probe, WhyReport};
 use crate::wire::{process, published};
 
 /// The `schema` of a report.
@@ -109,6 +109,7 @@ fn answer(
         named: question.named.clone(),
         published: published_for(&existing),
         reader: own_uid(),
+        crowds: Crowds::default(),
         user_units: user_units(context, &existing),
     };
     match print(plan, &report) {

@@ -32,6 +32,7 @@ use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
 use crate::model::{Entrance, Errno, InetRow, PortRange, Protocol, Published};
 
+pub use destroy::Crowds;
 pub use human::human;
 pub use json::json;
 
@@ -70,6 +71,8 @@ pub struct WhyReport<'a> {
     pub published: Vec<(u32, Published)>,
     /// Who runs this, and so the commands that it advises.
     pub reader: u32,
+    /// The sockets counted by their ends, once somebody asks.
+    pub crowds: Crowds,
     /// Processes among the holders whose unit is one of a user's manager, and the user's uid.
     pub user_units: Vec<(u32, u32)>,
 }

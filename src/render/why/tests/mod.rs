@@ -242,6 +242,7 @@ impl<'a> Scene<'a> {
             named: None,
             published: self.published.clone(),
             reader: 0,
+            crowds: Crowds::default(),
             user_units: self.user_units.clone(),
         };
         let mut out = Vec::new();

@@ -113,7 +113,9 @@ fn is_of_link(addr: IpAddr) -> bool {
 /// What the kernel says of the way.
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
-        Some(Route::None(errno)) => format!("Asked for one, the kernel answers {errno}."),
+        Some(Route::None(errno)) => {
+            format!("The kernel answers {errno} when it is asked for the route.")
+        }
         Some(Route::From(_) | Route::Broadcast(_)) | None => String::new(),
     }
 }

@@ -37,10 +37,10 @@ pub(super) fn destroying(case: &Case<'_>) -> Option<String> {
     }
     let words = words.join(" state ");
     let portstat = entering::portstat(case.report.entrance.as_ref());
-    Some(format!(
+    Some(case.as_root(&format!(
         "{portstat} -{protocol}K state {words} '{}'",
         filter.text
-    ))
+    )))
 }
 
 /// What finds sockets.

@@ -9,9 +9,11 @@ mod bounds;
 mod case;
 mod causes;
 mod conditions;
+mod connections;
 mod destroy;
 mod evidence;
 mod fixes;
+mod held;
 mod human;
 mod json;
 mod machine;
@@ -110,6 +112,8 @@ pub struct PortContext<'a> {
 pub struct Elsewhere<'a> {
     /// The socket.
     pub row: InetRow<'a>,
+    /// What was learnt of its holders.
+    pub existing: Existing,
     /// Where it is.
     pub place: Place<'a>,
 }

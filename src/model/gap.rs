@@ -179,9 +179,8 @@ impl Gap {
             Gap::Garbled { what, .. } | Gap::Unreadable { what, .. } | Gap::Untold { what, .. } => {
                 what
             }
-            Gap::Neighbours { .. } => "namespaces",
             Gap::Unresolved { .. } => "host-names",
-            Gap::Namespaces { .. } => "namespaces",
+            Gap::Neighbours { .. } | Gap::Namespaces { .. } => "namespaces",
             Gap::Within { gap, .. } => gap.what(),
         }
     }
@@ -335,12 +334,10 @@ impl fmt::Display for Gap {
                 )
             }
             Gap::MoreOwners { count, cause } => {
+                let (what, why, remedy) = (sockets(*count), cause.words(), cause.remedy());
                 write!(
                     f,
-                    "{count} {} may have more owners than are named: {} ({})",
-                    sockets(*count),
-                    cause.words(),
-                    cause.remedy()
+                    "{count} {what} may have more owners than are named: {why} ({remedy})"
                 )
             }
             Gap::Fallback {

@@ -12,12 +12,16 @@ use crate::wire::waiting::{EpollTargets, Waiting, waiting};
 
 /// A line of some fifty numbers.
 const STAT_LIMIT: u64 = 4096;
+/// Some sixty lines.
+const STATUS_LIMIT: u64 = 16 << 10;
 /// As much of a command line is told.
 const COMMAND_LINE_LEN: u64 = 4096;
 /// What the kernel tells of an epoll: some 80 bytes for each descriptor.
 const EPOLL_LIMIT: u64 = 1 << 20;
 /// What the kernel tells of a socket: four lines.
 const FLAGS_LIMIT: u64 = 1 << 10;
+/// Processes that are read only for their names and parents.
+const MOST_OUTLINED: usize = 1024;
 /// Of more processes than these it is not told whether they serve.
 const MOST_WATCHED: usize = 256;
 
@@ -58,6 +62,22 @@ impl<'h> Lineages<'h> {
             Some((pid, found.lineage(pid, &fds, inode)?))
         });
         lineages.collect()
+    }
+
+    /// What can be told of its holders whatever the socket, by pid: not whether they serve it.
+    /// Those that were not read before are, up to a number of processes.
+    pub fn outlines(&mut self, holders: &[Holder]) -> Vec<(u32, Lineage)> {
+        let mut pids: Vec<u32> = holders.iter().map(|holder| holder.pid).collect();
+        pids.dedup();
+        let outline = |pid| {
+            let is_read = self.processes.contains_key(&pid) || self.processes.len() < MOST_OUTLINED;
+            let found = if is_read { self.process(pid) } else { None };
+            (
+                pid,
+                found.map(|found| found.told.clone()).unwrap_or_default(),
+            )
+        };
+        pids.into_iter().map(outline).collect()
     }
 
     /// The flags of a socket that these hold, as [`read_flags`] reads them.
@@ -207,10 +227,14 @@ fn read_lineage(host: &Host, patience: &mut Patience, pid: u32) -> Option<Found>
     // Of a parent outside of our pid namespace nothing is known, not even its number.
     let parent = (process.parent != 0).then(|| {
         let parent = stat(host, process.parent).ok();
+        let is_namesake = parent.as_ref().is_some_and(|one| one.comm == process.comm);
         Parent {
             pid: process.parent,
             session: parent.as_ref().map(|parent| parent.session),
             comm: parent.map(|parent| parent.comm).unwrap_or_default(),
+            user: user(host, process.parent),
+            is_closed: !host.is_recorded() && is_closed(pid, process.parent),
+            is_namesake,
         }
     });
     Some(Found {
@@ -218,6 +242,7 @@ fn read_lineage(host: &Host, patience: &mut Patience, pid: u32) -> Option<Found>
             command_line: cmdline,
             is_stuck: false,
             condition: process.condition,
+            user: user(host, pid),
             parent,
             group: process.group,
             group_leader_lives: lives(host, process.group),
@@ -233,6 +258,20 @@ fn read_lineage(host: &Host, patience: &mut Patience, pid: u32) -> Option<Found>
         is_live: false,
         doings: None,
     })
+}
+
+fn user(host: &Host, pid: u32) -> Option<u32> {
+    let text = host.read_within(&format!("proc/{pid}/status"), STATUS_LIMIT);
+    process::effective_user(&text.ok()?)
+}
+
+/// Whether the parent of a process may have its sockets unseen: it lives in the same network
+/// namespace, and its descriptors may not be read.
+fn is_closed(pid: u32, parent: u32) -> bool {
+    // Whether it has this one does not matter.
+    let target = kernel::descriptor_target(parent, 0);
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    target.is_err_and(is_refused) && kernel::share_network(pid, parent) != Some(false)
 }
 
 fn read_command_line(host: &Host, pid: u32) -> Option<Vec<Vec<u8>>> {

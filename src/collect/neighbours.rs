@@ -45,7 +45,10 @@ pub fn read_neighbours(host: &Host, port: u16) -> Neighbours {
     };
     neighbours.unread = namespaces.hidden_processes;
     let began = Instant::now();
-    for namespace in namespaces.found.into_iter().filter(|one| !one.is_own) {
+    for namespace in namespaces.found {
+        if host.is_of(&namespace) {
+            continue;
+        }
         let sockets = match dumped(&namespace, port) {
             Some(sockets) => Ok(sockets),
             None if began.elapsed() > PATIENCE => Err(io::ErrorKind::TimedOut.into()),

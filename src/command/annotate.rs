@@ -11,8 +11,8 @@ use crate::collect::{Batch, Request, namespaces, resolver, user_name};
 use crate::join::Services;
 use crate::kernel::{HolderMethod, Host, Resolver};
 use crate::model::{
-    self, Details, Endpoint, Gap, HostNames, Namespace, Owners, PortRange, Protocol, Row, Socket,
-    State,
+    self, Details, Endpoint, Gap, HiddenCause, HostNames, Namespace, Owners, PortRange, Protocol,
+    Row, Socket, State,
 };
 use crate::wire::{services, sysctl};
 
@@ -277,6 +277,11 @@ impl<'h> Annotator<'h> {
     /// Whether rows may be of different network namespaces.
     pub(super) const fn knows_several_namespaces(&self) -> bool {
         self.namespaces.len() > 1
+    }
+
+    /// Why a socket may have holders that cannot be seen.
+    pub(super) fn limit(&self) -> Option<HiddenCause> {
+        self.holders.as_ref()?.limit()
     }
 
     /// What could not be joined, over all sockets that were prepared.

@@ -65,7 +65,7 @@ impl Warned {
     fn is_new_gap(&mut self, gap: &Gap) -> bool {
         let about = match gap {
             Gap::Garbled { place, .. } => place.clone(),
-            Gap::Owners { cause, .. } => cause.name().to_owned(),
+            Gap::Owners { cause, .. } | Gap::MoreOwners { cause, .. } => cause.name().to_owned(),
             // The reason names the first of them, which is another when that has ended.
             Gap::Namespaces {
                 why: UnseenNamespaces::Unread { .. },

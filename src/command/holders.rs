@@ -191,6 +191,11 @@ impl Holders {
         self.limit.is_some()
     }
 
+    /// Why it may.
+    pub(super) const fn limit(&self) -> Option<HiddenCause> {
+        self.limit
+    }
+
     /// How many owners are hidden, and why.
     pub(super) fn gap(&self) -> Option<Gap> {
         (self.hidden > 0).then(|| Gap::Owners {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::netns::NamespaceTables;
+use super::netns::{NamespaceTables, NetworkNamespace};
 use crate::model::EntryRights;
 
 /// A network namespace seen from outside.
@@ -55,6 +55,11 @@ impl Beside {
     /// Whether these are tables of the same namespace.
     pub(super) fn is_of(&self, tables: &NamespaceTables) -> bool {
         self.tables.is_same(tables)
+    }
+
+    /// Whether it is this namespace.
+    pub(super) fn is(&self, namespace: &NetworkNamespace) -> bool {
+        namespace.shows(&self.tables)
     }
 
     /// What it takes to enter it.

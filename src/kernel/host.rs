@@ -10,7 +10,7 @@ use super::dump::{AdminDetails, Dump};
 use super::everywhere::Everywhere;
 use super::multicast::Announcements;
 use super::namespace::namespace_inode;
-use super::netns::own_name;
+use super::netns::{NetworkNamespace, own_name};
 use super::recording::{HostError, Recording, TEXT_LIMIT, read_within};
 use crate::model::{Entrance, Protocol, Table};
 
@@ -188,6 +188,15 @@ impl Host {
         match self {
             Host::Live | Host::Beside(_) | Host::Everywhere(_) => None,
             Host::Recorded(recording) => recording.meta.entrance.as_ref(),
+        }
+    }
+
+    /// Whether this is the network namespace that is looked at. A recording has none of now.
+    pub fn is_of(&self, namespace: &NetworkNamespace) -> bool {
+        match self {
+            Host::Live | Host::Everywhere(_) => namespace.is_own,
+            Host::Beside(beside) => beside.is(namespace),
+            Host::Recorded(_) => false,
         }
     }
 

@@ -64,7 +64,9 @@ pub use input::read_input;
 pub use lookup::{first_netns, user_id};
 pub use multicast::{Announcements, Received, Waited, wait_for_announcements};
 pub use names::{own_uid, user_name};
-pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
+pub use netns::{
+    NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces, share_network,
+};
 pub use netns_error::NetnsError;
 pub use open_files::HolderMethod;
 pub use patience::Patience;

@@ -175,6 +175,13 @@ fn shown_by(process: &str) -> rustix::io::Result<Identity> {
     identity(CWD, &format!("/proc/{process}/{SHOWN}"))
 }
 
+/// Whether two processes live in the same network namespace, as far as that can be told without
+/// leave; `None` where it cannot.
+pub fn share_network(one: u32, other: u32) -> Option<bool> {
+    let shown = |pid: u32| shown_by(&pid.to_string()).ok();
+    Some(shown(one)? == shown(other)?)
+}
+
 fn identity(at: impl AsFd, path: &str) -> rustix::io::Result<Identity> {
     let told = statat(at, path, AtFlags::empty())?;
     Ok((told.st_dev, told.st_ino))
@@ -246,6 +253,8 @@ mod tests {
         assert_eq!(own[0].inode, Host::Live.netns());
         assert!(own[0].tables().unwrap().open("tcp").is_ok());
         assert!(own[0].tables().unwrap().open("nothing").is_err());
+        assert_eq!(share_network(std::process::id(), own[0].pid), Some(true));
+        assert_eq!(share_network(std::process::id(), 1 << 30), None);
     }
 
     #[test]

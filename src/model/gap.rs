@@ -17,6 +17,13 @@ pub enum Gap {
         /// Why.
         cause: HiddenCause,
     },
+    /// Sockets of which some holders are named, and others may be hidden.
+    MoreOwners {
+        /// How many sockets.
+        count: u64,
+        /// Why.
+        cause: HiddenCause,
+    },
     /// Tables read from `/proc/net`, which tells less.
     Fallback {
         /// The tables.
@@ -166,15 +173,14 @@ impl Gap {
     /// What is missing: the `what` of JSON.
     pub fn what(&self) -> &'static str {
         match self {
-            Gap::Owners { .. } => "owners",
+            Gap::Owners { .. } | Gap::MoreOwners { .. } => "owners",
             Gap::Fallback { .. } => "details",
             Gap::Unread { .. } | Gap::Broken { .. } => SOCKETS,
             Gap::Garbled { what, .. } | Gap::Unreadable { what, .. } | Gap::Untold { what, .. } => {
                 what
             }
-            Gap::Neighbours { .. } => "namespaces",
             Gap::Unresolved { .. } => "host-names",
-            Gap::Namespaces { .. } => "namespaces",
+            Gap::Neighbours { .. } | Gap::Namespaces { .. } => "namespaces",
             Gap::Within { gap, .. } => gap.what(),
         }
     }
@@ -183,6 +189,7 @@ impl Gap {
     pub fn count(&self) -> Option<u64> {
         match self {
             Gap::Owners { count, .. }
+            | Gap::MoreOwners { count, .. }
             | Gap::Garbled { count, .. }
             | Gap::Neighbours { count }
             | Gap::Unresolved { count }
@@ -200,6 +207,7 @@ impl Gap {
     pub fn place(&self) -> Option<String> {
         match self {
             Gap::Owners { .. }
+            | Gap::MoreOwners { .. }
             | Gap::Neighbours { .. }
             | Gap::Unresolved { .. }
             | Gap::Untold { .. }
@@ -218,7 +226,7 @@ impl Gap {
     /// Why, in words.
     pub fn reason(&self) -> String {
         match self {
-            Gap::Owners { cause, .. } => cause.name().to_owned(),
+            Gap::Owners { cause, .. } | Gap::MoreOwners { cause, .. } => cause.name().to_owned(),
             Gap::Fallback { reason, .. }
             | Gap::Unread { reason, .. }
             | Gap::Broken { reason, .. }
@@ -235,7 +243,7 @@ impl Gap {
     /// What to do about it, where something can be done.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Gap::Owners { cause, .. } => Some(cause.remedy()),
+            Gap::Owners { cause, .. } | Gap::MoreOwners { cause, .. } => Some(cause.remedy()),
             Gap::Neighbours { .. } => Some("run as root, outside of any container"),
             Gap::Unresolved { .. } => Some("leave out -r"),
             Gap::Namespaces { why, .. } => Some(match why {
@@ -283,6 +291,7 @@ impl Gap {
             },
             Gap::Within { gap, .. } => gap.loses_sockets(),
             Gap::Owners { .. }
+            | Gap::MoreOwners { .. }
             | Gap::Unreadable { .. }
             | Gap::Neighbours { .. }
             | Gap::Unresolved { .. } => false,
@@ -322,6 +331,13 @@ impl fmt::Display for Gap {
                     sockets(*count),
                     cause.words(),
                     cause.remedy()
+                )
+            }
+            Gap::MoreOwners { count, cause } => {
+                let (what, why, remedy) = (sockets(*count), cause.words(), cause.remedy());
+                write!(
+                    f,
+                    "{count} {what} may have more owners than are named: {why} ({remedy})"
                 )
             }
             Gap::Fallback {

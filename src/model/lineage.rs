@@ -11,6 +11,9 @@ pub struct Lineage {
     pub is_stuck: bool,
     /// Whether it can be ended as others can.
     pub condition: Condition,
+    /// Its user, who owns what it opens. Source: the effective one in `Uid` of
+    /// `/proc/PID/status`; `None` where that cannot be read.
+    pub user: Option<u32>,
     /// Its parent.
     pub parent: Option<Parent>,
     /// Its process group. Source: field 5 of `/proc/PID/stat`.
@@ -52,7 +55,7 @@ pub enum Condition {
 }
 
 /// The parent of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parent {
     /// Its pid; 1 when the first parent has ended and nobody else adopts.
     pub pid: u32,
@@ -60,4 +63,11 @@ pub struct Parent {
     pub comm: Vec<u8>,
     /// Its session; `None` where it cannot be read.
     pub session: Option<u32>,
+    /// Its user; `None` where that cannot be read.
+    pub user: Option<u32>,
+    /// Whether it lives in the same network namespace and its descriptors may not be read, so that
+    /// nobody sees which sockets it holds there.
+    pub is_closed: bool,
+    /// Whether it has the name of this child.
+    pub is_namesake: bool,
 }

@@ -112,6 +112,14 @@ impl<'a> Stat<'a> {
     }
 }
 
+/// The effective user in `/proc/PID/status`: the second number of `Uid`.
+pub fn effective_user(text: &[u8]) -> Option<u32> {
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let users = lines.find_map(|line| line.strip_prefix(b"Uid:"))?;
+    let users = std::str::from_utf8(users).ok()?;
+    users.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// The words in `/proc/PID/cmdline`, each ended by a NUL byte. A program that gave itself a title
 /// has a single one, and fills with NUL bytes what is left of the room.
 pub fn command_line(text: &[u8]) -> Vec<Vec<u8>> {
@@ -207,6 +215,20 @@ mod tests {
         assert_eq!(comm_of_stat(b"7 (x) y (z)) S 1 7"), Some(&b"x) y (z)"[..]));
         assert_eq!(comm_of_stat(b"7 )x( S"), None);
         assert_eq!(comm(b"a\nb\n\n"), b"a\nb\n");
+    }
+
+    #[test]
+    fn of_four_users_the_second_is_in_effect() {
+        let text = b"Name:\tx\nUmask:\t0022\nUid:\t1000\t65534\t3\t4\nGid:\t5\t6\t7\t8\n";
+        assert_eq!(effective_user(text), Some(65_534));
+        for text in [
+            &b""[..],
+            b"Uid:\t1000\n",
+            b"Uid:\t1\t-2\t3\t4\n",
+            b"xUid:\t1\t2\n",
+        ] {
+            assert_eq!(effective_user(text), None);
+        }
     }
 
     const STAT: &[u8] = b"7 (x) S 9) Z 4 5 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 123456 1 2\n";

@@ -120,9 +120,9 @@ fn a_destination_may_have_a_name() {
         );
     };
     check(&["--connect", "here:80"], "127.0.0.1", "here is 127.0.0.1");
-    let both = "db is 10.9.8.7, and 2001:db8::7 as well, about which this does not tell";
+    let both = "db is 10.9.8.7; its other addresses were not asked about: 2001:db8::7";
     check(&["--connect", "db:5432"], "10.9.8.7", both);
-    let both = "db is 2001:db8::7, and 10.9.8.7 as well, about which this does not tell";
+    let both = "db is 2001:db8::7; its other addresses were not asked about: 10.9.8.7";
     check(&["[::]:5000", "--connect", "db:5432"], "2001:db8::7", both);
     check_refused(
         &["--connect", "other:80", &from],

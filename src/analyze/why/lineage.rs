@@ -24,6 +24,9 @@
 //!   service does. Pid 1, which adopts orphans, is taken for who started it as long as whoever leads
 //!   its group lives.
 //!
+//! The same `sleep` holds the socket while the server lives, too, and goes on holding it when the
+//! server ends.
+//!
 //! A server that hangs looks the same if it was started by some other program, so that such a one
 //! is likely to have inherited the socket, and no more.
 
@@ -49,6 +52,69 @@ const STARTERS: [&[u8]; 14] = [
     b"tini",
     b"zsh",
 ];
+
+impl Existing {
+    /// Processes that hold the socket merely because they inherited it from another holder: each
+    /// runs another program than that, and neither it nor a child of it waits for anything on the
+    /// socket. A worker runs its master's program, or serves.
+    pub fn idle_heirs(&self) -> Vec<u32> {
+        let Holding::By(holders) = &self.holding else {
+            return Vec::new();
+        };
+        let serving = all_serving(holders, &HashSet::new());
+        let known: HashMap<u32, &Lineage> = holders.iter().map(|(pid, one)| (*pid, one)).collect();
+        let is_idle = |pid: u32, lineage: &Lineage| {
+            !serving.contains(&pid) && lineage.close_on_exec == Some(false)
+        };
+        // What a child that became another program forks is no worker either.
+        let is_heir = |&(pid, ref lineage): &(u32, Lineage)| {
+            let (mut pid, mut lineage) = (pid, lineage);
+            for _ in 0..holders.len() {
+                let parent = lineage.parent.as_ref();
+                let above = parent.and_then(|parent| known.get_key_value(&parent.pid));
+                match above {
+                    Some((&parent, &next)) if is_idle(pid, lineage) => {
+                        if lineage.runs_as_parent == Some(false) {
+                            return true;
+                        }
+                        (pid, lineage) = (parent, next);
+                    }
+                    Some(_) | None => return false,
+                }
+            }
+            false
+        };
+        let heirs = holders.iter().filter(|holder| is_heir(holder));
+        heirs.map(|(pid, _)| *pid).collect()
+    }
+
+    /// Whether others may hold the socket too where not all processes may be read: nobody was
+    /// seen who could have opened it, or the parent of a holder most likely has it.
+    pub fn may_have_more_holders(&self) -> bool {
+        let Holding::By(holders) = &self.holding else {
+            return false;
+        };
+        let may_have_opened =
+            |(_, lineage): &(u32, Lineage)| lineage.user.is_none_or(|user| user == self.socket.uid);
+        !holders.iter().any(may_have_opened)
+            || holders
+                .iter()
+                .any(|(pid, _)| self.hidden_parent(*pid).is_some())
+    }
+
+    /// The parent of a holder that may not be read and most likely holds the socket as well, from
+    /// which the holder got it: it is of the user who opened the socket, or has the holder's name.
+    pub fn hidden_parent(&self, pid: u32) -> Option<&Parent> {
+        let Holding::By(holders) = &self.holding else {
+            return None;
+        };
+        let (_, lineage) = holders.iter().find(|(holder, _)| *holder == pid)?;
+        let parent = lineage.parent.as_ref()?;
+        let is_starter = parent.pid == 1 || STARTERS.contains(&&parent.comm[..]);
+        let is_like_it = parent.user == Some(self.socket.uid) || parent.is_namesake;
+        (parent.is_closed && is_like_it && !is_starter).then_some(parent)
+    }
+}
 
 /// How sure it is that nobody holds a socket but heirs, and their children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,19 +6,21 @@ use crate::analyze::why::{Existing, Holding};
 use crate::collect::Lineages;
 use crate::command::context::Context;
 use crate::kernel::{HolderMethod, Host, tcp_flags, udp_flags};
-use crate::model::{Gap, InetRow, Lineage, Owners, Protocol, SocketFlags, State};
+use crate::model::{Gap, HiddenCause, InetRow, Lineage, Owners, Protocol, SocketFlags, State};
 
 /// Sockets whose holders are asked for flags, each through a copy of its descriptor.
 const MOST_ASKED: usize = 4096;
-/// Sockets of whose holders it is asked where they come from.
+/// Sockets of whose holders it is asked whether they serve them. Of the others it is told where
+/// they come from.
 const MOST_TRACED: usize = 64;
 
-/// Learns it of all sockets, in their order, and of which processes it could not be learnt. `port`
-/// is theirs.
+/// Learns it of all sockets, in their order, and what could not be learnt. `port` is theirs;
+/// `limit` is why some processes cannot be read.
 pub(super) fn learn(
     context: &Context,
     rows: &[InetRow<'_>],
     port: u16,
+    limit: Option<HiddenCause>,
 ) -> (Vec<Existing>, Vec<Gap>) {
     let host = &context.host;
     let told = match context.holder_method {
@@ -44,10 +46,7 @@ pub(super) fn learn(
             processes.of(socket.inode, holders)
         } else {
             // Of so many sockets the first tell who the server is.
-            let mut pids: Vec<u32> = holders.iter().map(|holder| holder.pid).collect();
-            pids.dedup();
-            let unknown = pids.into_iter().map(|pid| (pid, Lineage::default()));
-            unknown.collect()
+            processes.outlines(holders)
         };
         if socket.state == State::BoundInactive {
             // Nothing comes in on it, and who waits for nothing there need not be an heir.
@@ -55,14 +54,40 @@ pub(super) fn learn(
                 lineage.serves = None;
             }
         }
-        let holding = match lineages[..] {
-            [] => Holding::Unknown,
-            _ => Holding::By(lineages),
-        };
-        Existing::new(socket, flags, holding)
+        Existing::new(socket, flags, held_by(lineages))
     });
-    let learnt = learnt.collect();
-    (learnt, processes.gaps())
+    let learnt: Vec<Existing> = learnt.collect();
+    let mut gaps = processes.gaps();
+    gaps.extend(more_owners(&learnt, limit));
+    (learnt, gaps)
+}
+
+/// Learns who holds a socket that is in nobody's way.
+pub(super) fn holding_of(processes: &mut Lineages<'_>, row: &InetRow<'_>) -> Holding {
+    match row.owners {
+        Owners::Known { holders, .. } => held_by(processes.outlines(holders)),
+        _ => holding(&row.owners),
+    }
+}
+
+fn held_by(lineages: Vec<(u32, Lineage)>) -> Holding {
+    match lineages[..] {
+        [] => Holding::Unknown,
+        _ => Holding::By(lineages),
+    }
+}
+
+/// Whether sockets may have more holders than were seen, as some processes cannot be read.
+fn more_owners(learnt: &[Existing], limit: Option<HiddenCause>) -> Option<Gap> {
+    let cause = limit?;
+    let count = learnt
+        .iter()
+        .filter(|one| one.may_have_more_holders())
+        .count();
+    (count > 0).then_some(Gap::MoreOwners {
+        count: count as u64,
+        cause,
+    })
 }
 
 const fn holding(owners: &Owners<'_>) -> Holding {

@@ -20,13 +20,13 @@ use super::wants::Wants;
 use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{
-    BindSettings, Neighbours, Request, is_ipv6_off, read_bind_settings, read_links,
+    BindSettings, Lineages, Neighbours, Request, is_ipv6_off, read_bind_settings, read_links,
     read_local_addresses, read_neighbours,
 };
 use crate::join::Services;
 use crate::kernel::{Host, own_uid};
-use crate::model::{Gap, InetRow, LocalV6, Published, Socket};
-use crate::render::why::{self as report, Elsewhere, Place, PortContext, Probe, WhyReport};
+use crate::model::{Gap, InetRow, LocalV6, Published, Socket, SocketFlags};
+use crate::render::why::{self as report, Crowds, Elsewhere, Place, PortContext, Probe, WhyReport};
 use crate::render::{Collection, Document};
 use crate::wire::{process, published};
 
@@ -60,7 +60,7 @@ fn answer(
     let annotator = annotator(context, &request, &seen, &neighbours);
     let row = |socket| InetRow::new(annotator.row(socket, None));
     let rows: Vec<InetRow<'_>> = seen.sockets.iter().filter_map(row).collect();
-    let (existing, unread) = existing::learn(context, &rows, question.port);
+    let (existing, unread) = existing::learn(context, &rows, question.port, annotator.limit());
     gaps.extend(unread);
     let mut answers = judge(context, plan, question, &seen, &existing, &machine);
     let judged = answers.iter_mut().map(|(answer, _)| answer);
@@ -85,13 +85,14 @@ fn answer(
         pools,
         machine: &machine,
         port: port(question, services, &machine),
-        elsewhere: elsewhere(&annotator, &seen, &neighbours),
+        elsewhere: elsewhere(host, &annotator, &seen, &neighbours),
         device: question.device.clone(),
         at: having(host, question, &machine),
         user: question.user.clone(),
         named: question.named.clone(),
         published: published_for(&existing),
         reader: own_uid(),
+        crowds: Crowds::default(),
         user_units: user_units(context, &existing),
     };
     match print(plan, &report) {
@@ -205,13 +206,21 @@ fn neighbours(context: &Context, question: &Question) -> Neighbours {
 }
 
 fn elsewhere<'a>(
+    host: &Host,
     annotator: &'a Annotator<'_>,
     seen: &'a Seen,
     neighbours: &'a Neighbours,
 ) -> Vec<Elsewhere<'a>> {
-    let at = |socket: &'a Socket, place: Place<'a>| {
+    let mut processes = Lineages::new(host);
+    let mut at = |socket: &'a Socket, place: Place<'a>| {
         let row = InetRow::new(annotator.row(socket, None))?;
-        Some(Elsewhere { row, place })
+        let holding = existing::holding_of(&mut processes, &row);
+        let existing = Existing::new(*socket, SocketFlags::default(), holding)?;
+        Some(Elsewhere {
+            row,
+            existing,
+            place,
+        })
     };
     let others = seen.others.iter();
     let mut found: Vec<Elsewhere<'a>> = others

@@ -136,6 +136,7 @@ fn concerns(gap: &Gap, protocol: Protocol) -> bool {
         Gap::Within { gap, .. } => concerns(gap, protocol),
         // None of these loses sockets of ours.
         Gap::Owners { .. }
+        | Gap::MoreOwners { .. }
         | Gap::Unreadable { .. }
         | Gap::Neighbours { .. }
         | Gap::Namespaces { .. }

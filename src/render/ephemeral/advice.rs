@@ -5,15 +5,17 @@ use crate::analyze::{Advice, OwnerShare};
 use crate::model::Entrance;
 use crate::render::entering;
 
-/// What to do, in one sentence, and the command that does it in the network namespace of the pool.
+/// What to do, in one sentence, and the command that does it in the network namespace of the pool;
+/// `prefix` stands before each step of it.
 pub(in crate::render) fn words(
     advice: &Advice,
     owners: &[OwnerShare],
     entrance: Option<&Entrance>,
+    prefix: &str,
 ) -> (String, Option<String>) {
     let (text, steps) = told(advice, owners);
     let steps: Vec<String> = { steps.iter() }
-        .map(|step| entering::within(entrance, step))
+        .map(|step| format!("{prefix}{}", entering::within(entrance, step)))
         .collect();
     (text, (!steps.is_empty()).then(|| steps.join(" && ")))
 }

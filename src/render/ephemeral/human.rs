@@ -124,7 +124,7 @@ fn advice(page: &mut Page<'_>, report: &EphemeralReport<'_>) -> bool {
         let new: Vec<_> = notes
             .advice
             .iter()
-            .map(|advice| words(advice, &notes.owners, report.netns.entrance.as_ref()))
+            .map(|advice| words(advice, &notes.owners, report.netns.entrance.as_ref(), ""))
             .filter(|advice| !told.contains(advice))
             .collect();
         if new.is_empty() {

@@ -156,7 +156,7 @@ pub(in crate::render) fn push_pool(
         if index > 0 {
             out.push(b',');
         }
-        let text = match words(advice, &notes.owners, entrance) {
+        let text = match words(advice, &notes.owners, entrance, "") {
             (text, Some(command)) => format!("{text}: {command}"),
             (text, None) => text,
         };

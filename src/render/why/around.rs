@@ -1,10 +1,10 @@
 //! The same port where it is in nobody's way, and containers behind it, in words.
 
 use super::case::{listed, local};
-use super::subject::subject;
+use super::held::Held;
 use super::{Elsewhere, NamedHost, Place, WhyReport, published};
 use crate::analyze::why::Operation;
-use crate::model::{InetRow, Protocol, State};
+use crate::model::{Protocol, State};
 use crate::render::escape;
 
 /// Other sockets named in a note.
@@ -20,8 +20,7 @@ pub(super) fn surroundings(report: &WhyReport<'_>) -> Vec<String> {
     texts.extend(published::told(report));
     let others = |place: Place<'_>| {
         let rows = report.elsewhere.iter();
-        let rows = rows.filter(|one| one.place == place);
-        rows.map(|one| &one.row).collect::<Vec<_>>()
+        rows.filter(|one| one.place == place).collect::<Vec<_>>()
     };
     let mut told = Vec::new();
     for Elsewhere { place, .. } in &report.elsewhere {
@@ -51,16 +50,16 @@ fn named(report: &WhyReport<'_>, host: &NamedHost) -> String {
     match &others[..] {
         [] => format!("{name} is {to}"),
         _ => format!(
-            "{name} is {to}, and {} as well, about which this does not tell",
+            "{name} is {to}; its other addresses were not asked about: {}",
             listed(&others)
         ),
     }
 }
 
-fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
+fn elsewhere(place: Place<'_>, rows: &[&Elsewhere<'_>]) -> String {
     let mut holders: Vec<(String, Vec<String>)> = Vec::new();
-    for row in rows.iter().take(MOST_NAMED) {
-        let (who, what) = has(row);
+    for one in rows.iter().take(MOST_NAMED) {
+        let (who, what) = has(one);
         match holders.iter_mut().find(|(known, _)| *known == who) {
             Some((_, all)) => all.push(what),
             None => holders.push((who, vec![what])),
@@ -73,29 +72,29 @@ fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
         names.push(format!("{more} more"));
     }
     let names = listed(&names);
-    let first = rows.first();
+    let first = rows.first().map(|one| &one.row);
     let port = first.map_or(0, |row| row.ends.local.port);
     match place {
         Place::OtherProtocol => {
             let protocol = first.map(|row| row.socket.protocol.name().to_uppercase());
             let protocol = protocol.unwrap_or_default();
-            format!("{protocol} {port} is another port, and in nobody's way: {names}")
+            format!("no conflict with {protocol} port {port}: {names}")
         }
         Place::Namespace { name, pid } => {
             let which = match name {
                 Some(name) => escape::terminal(name.as_bytes()),
                 None => format!("of process {pid}"),
             };
-            format!("in the network namespace {which}, which is in nobody's way: {names}")
+            format!("no conflict with the network namespace {which}: {names}")
         }
     }
 }
 
 /// `nginx[3] listens on`, `0.0.0.0:8080`.
-fn has(row: &InetRow<'_>) -> (String, String) {
-    let mut owners: Vec<_> = row.owners.iter().collect();
-    owners.dedup_by_key(|owner| owner.holder.pid);
-    let who = subject(row, &owners[..owners.len().min(1)]);
+fn has(one: &Elsewhere<'_>) -> (String, String) {
+    let row = &one.row;
+    let existing = Some(&one.existing);
+    let who = Held { row, existing }.subject();
     let at = local(row);
     match (row.socket.protocol, row.socket.state) {
         (Protocol::Tcp, State::Listen) => (who.does("listens on", "listen on"), at),

@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::WhyReport;
-use super::subject::{Subject, subject};
+use super::held::Held;
+use super::subject::Subject;
 use crate::analyze::Pool;
-use crate::analyze::why::{Answer, Blocker, Cause, Fix, Holding, Machine, Operation, Query, Route};
-use crate::model::{
-    Condition, Endpoint, Gap, HiddenCause, InetRow, Lineage, Owner, Parent, Process, Publisher,
-};
+use crate::analyze::why::{Answer, Blocker, Cause, Fix, Machine, Operation, Query, Route};
+use crate::model::{Condition, Endpoint, InetRow, Lineage, Owner, Parent, Process, Publisher};
 use crate::render::address::push_endpoint;
 use crate::render::ephemeral::PoolNotes;
 use crate::render::{entering, escape};
@@ -133,13 +132,32 @@ impl<'r> Case<'r> {
     /// The processes without which the sockets would be gone: those that did not get them from
     /// another holder.
     pub(super) fn roots(&self) -> Vec<Owner<'r>> {
+        self.each_once(Held::roots)
+    }
+
+    /// The processes that merely inherited one of the sockets from another that holds it.
+    pub(super) fn heirs(&self) -> Vec<Owner<'r>> {
+        self.each_once(Held::heirs)
+    }
+
+    /// The processes that hold one of the sockets.
+    pub(super) fn owners(&self) -> Vec<Owner<'r>> {
+        self.each_once(Held::owners)
+    }
+
+    fn each_once(&self, some: impl Fn(Held<'r>) -> Vec<Owner<'r>>) -> Vec<Owner<'r>> {
         let mut known = HashSet::new();
-        let mut roots: Vec<Owner<'r>> = Vec::new();
-        for index in self.sockets() {
-            let new = self.report.roots(index).into_iter();
-            roots.extend(new.filter(|owner| known.insert(owner.holder.pid)));
-        }
-        roots
+        let held = self.sockets().filter_map(|index| self.report.held(index));
+        let owners = held.flat_map(some);
+        owners
+            .filter(|owner| known.insert(owner.holder.pid))
+            .collect()
+    }
+
+    /// The parent of a holder that most likely holds a socket too, and may not be read.
+    pub(super) fn hidden_parent(&self, owner: Owner<'_>) -> Option<&'r Parent> {
+        let mut held = self.sockets().filter_map(|index| self.report.held(index));
+        held.find_map(|held| held.hidden_parent(owner.holder.pid))
     }
 
     /// What a process publishes ports with, where it does.
@@ -152,10 +170,23 @@ impl<'r> Case<'r> {
 
     /// What keeps a process from ending, where something does.
     pub(super) fn condition(&self, owner: Owner<'_>) -> Condition {
-        let pid = owner.holder.pid;
-        let mut sockets = self.sockets();
-        let lineage = sockets.find_map(|index| self.report.lineage(index, pid));
+        let lineage = self.lineage(owner.holder.pid);
         lineage.map(|lineage| lineage.condition).unwrap_or_default()
+    }
+
+    /// The user of a process, as far as that is known.
+    pub(super) fn user(&self, owner: Owner<'_>) -> Option<u32> {
+        self.lineage(owner.holder.pid)?.user
+    }
+
+    pub(super) fn parent(&self, pid: u32) -> Option<&'r Parent> {
+        self.lineage(pid)?.parent.as_ref()
+    }
+
+    /// What is known of a holder of one of the sockets.
+    pub(super) fn lineage(&self, pid: u32) -> Option<&'r Lineage> {
+        let mut sockets = self.sockets();
+        sockets.find_map(|index| self.report.lineage(index, pid))
     }
 
     /// Who has the first socket, as the subject of a sentence.
@@ -166,9 +197,14 @@ impl<'r> Case<'r> {
         }
     }
 
-    /// A command as it acts in the network namespace that was asked about.
+    /// A command that takes root's rights, as it acts in the network namespace that was asked about.
     pub(super) fn within(&self, command: &str) -> String {
-        entering::within(self.report.entrance.as_ref(), command)
+        self.as_root(&entering::within(self.report.entrance.as_ref(), command))
+    }
+
+    /// A command that takes root's rights, for whoever reads this.
+    pub(super) fn as_root(&self, command: &str) -> String {
+        format!("{}{command}", self.report.sudo())
     }
 
     /// Whether these are connections of a server that still listens.
@@ -200,73 +236,32 @@ impl<'r> Case<'r> {
         self.first_row().map(peer).unwrap_or_default()
     }
 
+    /// Where the sockets are: both where two have the same holders, else the first, and how many
+    /// more there are.
+    pub(super) fn locals(&self) -> String {
+        let indices: Vec<usize> = self.sockets().collect();
+        let [one, other] = indices[..] else {
+            return self.local() + &self.and_more();
+        };
+        let pids = |index| -> Vec<u32> {
+            let owners = self.report.owners(index).into_iter();
+            owners.map(|owner| owner.holder.pid).collect()
+        };
+        let second = self.report.sockets.get(other).map(local);
+        match second {
+            Some(second) if !pids(one).is_empty() && pids(one) == pids(other) => {
+                format!("{} and {second}", self.local())
+            }
+            _ => self.local() + &self.and_more(),
+        }
+    }
+
     /// ` and 3 more` where there are more sockets than the first.
     pub(super) fn and_more(&self) -> String {
         match self.blockers.len() {
             0 | 1 => String::new(),
             count => format!(", and {} more", count - 1),
         }
-    }
-}
-
-impl<'r> WhyReport<'r> {
-    /// Why owners are hidden, where some are.
-    pub(super) fn hidden(&self) -> Option<HiddenCause> {
-        let mut gaps = self.document.collection.gaps.iter();
-        gaps.find_map(|gap| match gap {
-            Gap::Owners { cause, .. } => Some(*cause),
-            _ => None,
-        })
-    }
-
-    /// The processes of a socket, each once.
-    pub(super) fn owners(&'r self, index: usize) -> Vec<Owner<'r>> {
-        let Some(row) = self.sockets.get(index) else {
-            return Vec::new();
-        };
-        let mut owners: Vec<Owner<'r>> = row.owners.iter().collect();
-        owners.dedup_by_key(|owner| owner.holder.pid);
-        owners
-    }
-
-    /// Those of them whose parent is none of them.
-    fn roots(&'r self, index: usize) -> Vec<Owner<'r>> {
-        let mut owners = self.owners(index);
-        let holds = |pid: u32| owners.iter().any(|owner| owner.holder.pid == pid);
-        let inherited: Vec<u32> = owners
-            .iter()
-            .map(|owner| owner.holder.pid)
-            .filter(|&pid| {
-                self.parent(index, pid)
-                    .is_some_and(|parent| holds(parent.pid))
-            })
-            .collect();
-        if inherited.len() < owners.len() {
-            owners.retain(|owner| !inherited.contains(&owner.holder.pid));
-        }
-        owners
-    }
-
-    pub(super) fn lineage(&self, index: usize, pid: u32) -> Option<&'r Lineage> {
-        match &self.existing.get(index)?.holding {
-            Holding::By(holders) => holders
-                .iter()
-                .find(|(holder, _)| *holder == pid)
-                .map(|(_, lineage)| lineage),
-            Holding::Unknown | Holding::Nobody | Holding::Unheld => None,
-        }
-    }
-
-    pub(super) fn parent(&self, index: usize, pid: u32) -> Option<&'r Parent> {
-        self.lineage(index, pid)?.parent.as_ref()
-    }
-
-    /// Who has a socket, as the subject of a sentence.
-    pub(super) fn subject(&'r self, index: usize) -> Subject {
-        let Some(row) = self.sockets.get(index) else {
-            return Subject::one("nobody");
-        };
-        subject(row, &self.roots(index))
     }
 }
 

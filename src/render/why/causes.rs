@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::case::{Case, listed, mark, named};
 use super::conditions::{down, down_reason, exhausted, no_route, pool_reason, privileged, unfit};
-use super::subject::Subject;
+use super::connections;
 use super::unseen::kernels_own;
-use crate::analyze::why::{Cause, Ipv6, Operation};
-use crate::model::InetRow;
+use crate::analyze::why::{Cause, Ipv6, Operation, Route};
+use crate::model::{InetRow, Parent};
 use crate::render::escape;
 
 /// Parents named in a sentence.
@@ -16,57 +16,98 @@ const MOST_NAMED: usize = 3;
 
 /// What is in the way, as it goes on after "is blocked:".
 pub(super) fn headline(case: &Case<'_>) -> String {
-    let (who, local, more) = (case.subject(), case.local(), case.and_more());
     match case.cause {
-        Cause::Listener | Cause::ReuseportGroup => {
-            let together = match case.cause {
-                Cause::ReuseportGroup => ", together by SO_REUSEPORT",
-                _ => "",
-            };
-            format!(
-                "{} on {local}{more}{together}",
-                who.does("listens", "listen")
-            )
-        }
-        Cause::DualStackListener => {
-            format!(
-                "{} on {local} (dual-stack){more}",
-                who.does("listens", "listen")
-            )
-        }
-        Cause::ReuseportOtherUser => format!(
-            "{} on {local}{more} as {}, and only that user may join by SO_REUSEPORT",
+        Cause::Listener
+        | Cause::DualStackListener
+        | Cause::ReuseportGroup
+        | Cause::ReuseportOtherUser
+        | Cause::BoundNotListening
+        | Cause::InheritedByChild
+        | Cause::UdpSocket => server(case) + &kin(case),
+        Cause::ConnectionRemains
+        | Cause::TimeWait
+        | Cause::OutgoingConnection
+        | Cause::SelfConnect
+        | Cause::DuplicateTuple => connections::headline(case),
+        _ => condition(case),
+    }
+}
+
+/// Somebody who keeps the port by a socket that is no connection.
+fn server(case: &Case<'_>) -> String {
+    let (who, locals) = (case.subject(), case.locals());
+    let listens = || format!("{} on {locals}", who.does("listens", "listen"));
+    match case.cause {
+        Cause::ReuseportGroup => format!("{}, together by SO_REUSEPORT", listens()),
+        Cause::DualStackListener => format!(
+            "{} on {} (dual-stack){}",
             who.does("listens", "listen"),
+            case.local(),
+            case.and_more()
+        ),
+        Cause::ReuseportOtherUser => format!(
+            "{} as {}, and only that user may join by SO_REUSEPORT",
+            listens(),
             user(case.first_row())
         ),
         Cause::BoundNotListening => format!(
-            "{} bound to {local} and {} not listen{more}",
+            "{} bound to {locals} and {} not listen",
             who.does("is", "are"),
             if who.plural { "do" } else { "does" }
         ),
-        Cause::ConnectionRemains => connection(case, &who),
-        Cause::TimeWait => time_wait(case),
-        Cause::OutgoingConnection | Cause::SelfConnect if is_left(case) => left_over(case),
-        Cause::OutgoingConnection => format!(
-            "{} connected from {local} to {}{more}",
-            who.does("is", "are"),
-            case.peer()
-        ),
-        Cause::SelfConnect => format!("{} connected from {local} to itself", who.does("is", "are")),
-        Cause::InheritedByChild if is_idle(case) => format!(
-            "{} {local}{more} without serving it",
-            who.does("holds", "hold")
-        ),
+        Cause::InheritedByChild if is_idle(case) => {
+            format!("{} {locals} without serving it", who.does("holds", "hold"))
+        }
         Cause::InheritedByChild => format!(
-            "{} {local}{more}, most likely inherited from a server that has ended",
+            "{} {locals}, most likely inherited from a server that has ended",
             who.does("holds", "hold")
         ),
-        Cause::Unheld => format!("a socket on {local} that no process holds{more}"),
-        Cause::UdpSocket => format!("{} {local}{more}", who.does("has", "have")),
-        Cause::DuplicateTuple => match case.first_row() {
-            Some(_) => format!("this very connection exists, of {}", who.text),
-            None => "this very connection exists".to_owned(),
-        },
+        Cause::UdpSocket => format!("{} {locals}", who.does("has", "have")),
+        _ => listens(),
+    }
+}
+
+/// Who else has the socket: a parent that cannot be seen to, and children that only inherited it.
+fn kin(case: &Case<'_>) -> String {
+    let mut text = String::new();
+    let mut parents: Vec<String> = Vec::new();
+    for owner in case.roots() {
+        if let Some(parent) = case.hidden_parent(owner) {
+            let parent = named(&parent.comm, parent.pid);
+            if !parents.contains(&parent) {
+                parents.push(parent);
+            }
+        }
+    }
+    if !parents.is_empty() {
+        let s = if parents.len() == 1 { "" } else { "s" };
+        parents.truncate(MOST_NAMED);
+        text += &format!("; most likely the parent{s} {} too", listed(&parents));
+    }
+    let heirs = case.heirs();
+    let mut marks: Vec<String> = heirs
+        .iter()
+        .take(MOST_NAMED)
+        .map(|one| mark(*one))
+        .collect();
+    if let Some(more @ 1..) = heirs.len().checked_sub(MOST_NAMED) {
+        marks.push(format!("{more} more"));
+    }
+    if !marks.is_empty() {
+        let has = if heirs.len() == 1 { "has" } else { "have" };
+        text += &format!("; {} {has} inherited the socket", listed(&marks));
+    }
+    text
+}
+
+/// What is in the way where no process is, or nobody knows which.
+fn condition(case: &Case<'_>) -> String {
+    match case.cause {
+        Cause::Unheld => format!(
+            "a socket on {} that no process holds{}",
+            case.local(),
+            case.and_more()
+        ),
         Cause::EphemeralExhausted => match case.pool() {
             Some(pool) => exhausted(pool),
             None => "no ephemeral port is free".to_owned(),
@@ -92,8 +133,8 @@ pub(super) fn headline(case: &Case<'_>) -> String {
             }
             Operation::Bind => "no route leads there".to_owned(),
         },
-        Cause::Unseen => "something that was not seen".to_owned(),
         Cause::AddressUnfit => unfit(case.query()),
+        _ => "something that was not seen".to_owned(),
     }
 }
 
@@ -124,14 +165,12 @@ pub(super) fn reason(case: &Case<'_>) -> String {
         Cause::BoundNotListening => "A socket keeps its port from bind on, whether it listens or \
              not. netstat does not show such a socket."
             .to_owned(),
-        Cause::ConnectionRemains => remains(case).to_owned(),
-        Cause::TimeWait => "The kernel keeps a closed connection for 60 s, lest late packets \
-             reach the next one. No process holds it."
+        Cause::ConnectionRemains => connections::remains(case).to_owned(),
+        Cause::TimeWait => "The kernel keeps a closed connection for 60 s, so that late \
+             packets cannot reach the next one. No process holds it."
             .to_owned(),
-        Cause::OutgoingConnection => outgoing(case),
-        Cause::SelfConnect => "It connected to a port of the ephemeral range on which nobody \
-             listened, and drew that very port for its own end."
-            .to_owned(),
+        Cause::OutgoingConnection => connections::outgoing(case),
+        Cause::SelfConnect => connections::to_itself(case),
         Cause::InheritedByChild => inherited(case),
         Cause::Unheld => unheld(case),
         Cause::UdpSocket => wildcard(case),
@@ -145,20 +184,26 @@ pub(super) fn reason(case: &Case<'_>) -> String {
         Cause::Ipv6Disabled => match case.report.machine.ipv6 {
             Ipv6::Absent => "It was built or started without it.".to_owned(),
             Ipv6::Disabled | Ipv6::On => "net.ipv6.conf.all.disable_ipv6 is 1, so no IPv6 address \
-                 is local. Ports are not short."
+                 is local. This is no shortage of ports."
                 .to_owned(),
         },
         Cause::PrivilegedPort => {
-            "The kernel asks for this before it looks at who has the port.".to_owned()
+            "The kernel checks this before it looks at who has the port.".to_owned()
         }
         Cause::DuplicateTuple => "Two connections cannot have the same addresses and ports at \
-             both ends. Ports are not short."
+             both ends. This is no shortage of ports."
             .to_owned(),
-        Cause::NoRoute => no_route(case.report.machine.route),
+        Cause::NoRoute => match case.report.machine.route {
+            // That is the errno, which is told.
+            Some(Route::None(errno)) if Some(errno) == case.answer.errno => String::new(),
+            route => no_route(route),
+        },
         Cause::AddressUnfit => String::new(),
-        Cause::Unseen => "The kernel refuses it, though nothing that could be read is in the way: \
-             a rule of the kernel's, or somebody who has come or gone meanwhile."
-            .to_owned(),
+        Cause::Unseen => {
+            "The kernel refuses it, but nothing that could be read is in the way. A rule \
+             that is not known here may forbid it, or a socket has just come or gone."
+                .to_owned()
+        }
     }
 }
 
@@ -203,64 +248,6 @@ fn wildcard(case: &Case<'_>) -> String {
     }
 }
 
-fn connection(case: &Case<'_>, who: &Subject) -> String {
-    let state = case.first_row().map(|row| row.socket.state.name());
-    let state = state.unwrap_or_default();
-    let (local, peer, more) = (case.local(), case.peer(), case.and_more());
-    let what = format!("a connection to {peer} that was accepted on {local}");
-    match case.first_row().map(|row| row.socket.inode) {
-        Some(0) | None => format!("{what} remains in {state}{more}"),
-        Some(_) => format!(
-            "{} {what}, in {state}{more}",
-            who.does("still has", "still have")
-        ),
-    }
-}
-
-fn remains(case: &Case<'_>) -> &'static str {
-    if case.is_of_server() {
-        "It came to this port, and keeps it until it ends."
-    } else {
-        "It came to this port, has outlived the listener of its server, and keeps the port from a \
-         new one."
-    }
-}
-
-fn time_wait(case: &Case<'_>) -> String {
-    let frees = case.blockers.iter().filter_map(|blocker| blocker.frees_in);
-    let last = frees.max().map(seconds);
-    match (case.blockers.len(), last) {
-        (1, None) => format!("a connection to {} is in TIME-WAIT", case.peer()),
-        (1, Some(last)) => {
-            format!(
-                "a connection to {} is in TIME-WAIT for {last} more",
-                case.peer()
-            )
-        }
-        (count, None) => format!("{count} connections are in TIME-WAIT"),
-        (count, Some(last)) => {
-            format!("{count} connections are in TIME-WAIT, the last for {last} more")
-        }
-    }
-}
-
-/// Whether no process can have the first socket.
-fn is_left(case: &Case<'_>) -> bool {
-    case.first_row().is_some_and(|row| row.socket.inode == 0)
-}
-
-/// An orphan: its process has closed it, and the kernel goes on until the peer has, too.
-fn left_over(case: &Case<'_>) -> String {
-    let state = case.first_row().map(|row| row.socket.state.name());
-    format!(
-        "what is left of a connection from {} to {} is in {}; no process holds it{}",
-        case.local(),
-        case.peer(),
-        state.unwrap_or_default(),
-        case.and_more()
-    )
-}
-
 /// Who else has the address.
 fn not_local(case: &Case<'_>) -> String {
     let others: Vec<String> = { case.report.at.iter() }
@@ -276,61 +263,46 @@ fn not_local(case: &Case<'_>) -> String {
 fn unheld(case: &Case<'_>) -> String {
     let kernels = case.first_row().and_then(kernels_own);
     format!(
-        "All processes were read, and none has it. It is on its way between two processes in a \
-         unix socket, or it is the kernel's own, as of NFS, VXLAN or WireGuard{}.",
+        "All processes were read, and none has it. It is in flight between two processes, in a \
+         unix socket, or it is the kernel's own, as those of NFS, VXLAN and WireGuard are{}.",
         kernels.unwrap_or_default()
     )
 }
 
-fn outgoing(case: &Case<'_>) -> String {
-    let port = case.first_row().map_or(0, |row| row.ends.local.port);
-    let drawn = case.report.machine.ports.as_ref();
-    let drawn = drawn.is_some_and(|ports| ports.contains(port));
-    let mut text = if drawn {
-        format!(
-            "Port {port} lies in the ephemeral range, so the kernel may have drawn it for the \
-             connection's own end."
-        )
-    } else {
-        format!("The program bound port {port} before it connected.")
-    };
-    if case
-        .query()
-        .addr
-        .is_some_and(|addr| addr.is_ipv4() && addr.is_unspecified())
-        && case
-            .first_row()
-            .is_some_and(|row| row.ends.local.addr.to_canonical().is_ipv6())
-    {
-        text += " An IPv6 connection is in the way of 0.0.0.0 too, though not of a single IPv4 \
-                 address.";
-    }
-    text
-}
-
 fn inherited(case: &Case<'_>) -> String {
     let mut text = if is_idle(case) {
-        "It neither accepts what comes in nor waits for it. Most likely it inherited the socket \
-         from a server that has ended or closed its own, and so the kernel keeps it open; or it \
-         hangs."
+        "It neither serves the socket nor waits for anything on it. Most likely it inherited the \
+         socket from a server that has ended or closed its own; or it hangs."
     } else {
-        "As far as can be told, whoever opened the socket has ended; a process that it had started \
-         still has it, and so the kernel keeps it open."
+        "As far as can be told, the process that opened the socket has ended, and one that it \
+         started still has it."
     }
     .to_owned();
-    let roots = case.roots();
-    let parents: Vec<String> = roots
-        .iter()
-        .filter_map(|owner| {
-            let mut sockets = case.sockets();
-            let parent = sockets.find_map(|index| case.report.parent(index, owner.holder.pid))?;
-            let parent = named(&parent.comm, parent.pid);
-            Some(format!("{} is a child of {parent} now", mark(*owner)))
-        })
-        .take(MOST_NAMED)
-        .collect();
-    if !parents.is_empty() {
-        text += &format!(" {}.", listed(&parents));
+    let mut families: Vec<(&Parent, Vec<String>)> = Vec::new();
+    for owner in case.roots() {
+        let Some(parent) = case.parent(owner.holder.pid) else {
+            continue;
+        };
+        match families
+            .iter_mut()
+            .find(|(known, _)| known.pid == parent.pid)
+        {
+            Some((_, children)) => children.push(mark(owner)),
+            None => families.push((parent, vec![mark(owner)])),
+        }
+    }
+    for (parent, children) in families.iter_mut().take(MOST_NAMED) {
+        let are = if children.len() == 1 {
+            "is a child"
+        } else {
+            "are children"
+        };
+        if let Some(more @ 1..) = children.len().checked_sub(MOST_NAMED) {
+            children.truncate(MOST_NAMED);
+            children.push(format!("{more} more"));
+        }
+        let parent = named(&parent.comm, parent.pid);
+        text += &format!(" {} {are} of {parent} now.", listed(children));
     }
     text
 }

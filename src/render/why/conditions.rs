@@ -114,7 +114,7 @@ fn is_of_link(addr: IpAddr) -> bool {
 pub(super) fn no_route(route: Option<Route>) -> String {
     match route {
         Some(Route::None(errno)) => {
-            let mut text = format!("Asked for one, the kernel answers {errno}");
+            let mut text = format!("The kernel answers {errno} when it is asked for the route");
             if errno != Errno::NetworkUnreachable {
                 text += ": a rule or a route forbids it";
             }

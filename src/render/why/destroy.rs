@@ -1,6 +1,7 @@
 //! The command that destroys sockets: those that are in the way, and no other on the port.
 
-use std::collections::{BTreeSet, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::case::{Case, endpoint};
@@ -30,40 +31,62 @@ pub(super) fn destroying(case: &Case<'_>) -> Option<String> {
         of_addresses(&rows)?
     };
     let ours: HashSet<usize> = case.sockets().collect();
-    let others = case.report.sockets.iter().enumerate();
-    let mut others = others.filter(|(index, _)| !ours.contains(index));
-    if others.any(|(_, row)| states.contains(&row.socket.state) && filter.finds(row)) {
+    let crowds = &case.report.crowds;
+    if crowds.count(case.report.sockets, &states, &filter.ends) > ours.len() {
         return None;
     }
     let words = words.join(" state ");
     let portstat = entering::portstat(case.report.entrance.as_ref());
-    Some(format!(
+    Some(case.as_root(&format!(
         "{portstat} -{protocol}K state {words} '{}'",
         filter.text
-    ))
+    )))
 }
 
 /// What finds sockets.
 struct Filter {
     text: String,
-    /// Local ends and peers; without a peer whatever it is.
-    ends: HashSet<(IpAddr, Option<(IpAddr, u16)>)>,
+    ends: HashSet<Ends>,
 }
 
-impl Filter {
-    /// Whether it finds a socket on the port.
-    fn finds(&self, row: &InetRow<'_>) -> bool {
-        let (local, peer) = ends(row);
-        self.ends.contains(&(local, None)) || self.ends.contains(&(local, Some(peer)))
+/// A local end, and a peer; without a peer whatever it is.
+type Ends = ((IpAddr, u16), Option<(IpAddr, u16)>);
+
+/// How many sockets there are in a state at these ends. It is counted when it is first asked for:
+/// a port may have very many sockets, and each that is in the way has a command of its own.
+#[derive(Debug, Default)]
+pub struct Crowds {
+    counts: OnceCell<HashMap<(State, Ends), usize>>,
+}
+
+impl Crowds {
+    /// Of all sockets, those in one of the states and at some of the ends, which are either all
+    /// with a peer or all without.
+    fn count(&self, all: &[InetRow<'_>], states: &BTreeSet<State>, ends: &HashSet<Ends>) -> usize {
+        let counts = self.counts.get_or_init(|| counted(all));
+        let each = states
+            .iter()
+            .flat_map(|state| ends.iter().map(|one| (*state, *one)));
+        each.filter_map(|place| counts.get(&place)).sum()
     }
+}
+
+fn counted(all: &[InetRow<'_>]) -> HashMap<(State, Ends), usize> {
+    let mut counts = HashMap::with_capacity(2 * all.len());
+    for row in all {
+        let (local, peer) = ends(row);
+        for place in [(local, None), (local, Some(peer))] {
+            *counts.entry((row.socket.state, place)).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The ends of a connection. To a filter an IPv4 address is also that of the IPv6 socket that speaks
 /// IPv4 from there.
-fn ends(row: &InetRow<'_>) -> (IpAddr, (IpAddr, u16)) {
-    let (local, peer) = (&row.ends.local, &row.ends.peer);
-    let peer = (peer.addr.to_canonical(), peer.port);
-    (local.addr.to_canonical(), peer)
+fn ends(row: &InetRow<'_>) -> ((IpAddr, u16), (IpAddr, u16)) {
+    let end = |end: &Endpoint| (end.addr.to_canonical(), end.port);
+    (end(&row.ends.local), end(&row.ends.peer))
 }
 
 fn of_connections(rows: &[&InetRow<'_>]) -> Filter {
@@ -84,7 +107,7 @@ fn of_connections(rows: &[&InetRow<'_>]) -> Filter {
 
 fn of_addresses(rows: &[&InetRow<'_>]) -> Option<Filter> {
     let port = rows.first()?.ends.local.port;
-    let addrs: BTreeSet<IpAddr> = rows.iter().map(|row| ends(row).0).collect();
+    let addrs: BTreeSet<IpAddr> = rows.iter().map(|row| ends(row).0.0).collect();
     if addrs.len() > MOST_ADDRESSES || addrs.iter().any(IpAddr::is_unspecified) {
         return None;
     }
@@ -98,7 +121,7 @@ fn of_addresses(rows: &[&InetRow<'_>]) -> Option<Filter> {
             [one] => one.clone(),
             several => format!("( {} )", several.join(" or ")),
         },
-        ends: addrs.into_iter().map(|addr| (addr, None)).collect(),
+        ends: addrs.into_iter().map(|addr| ((addr, port), None)).collect(),
     })
 }
 

@@ -22,15 +22,19 @@ const MOST_COMPARED: usize = 1000;
 /// Characters of a command line.
 const MOST_OF_COMMAND: usize = 120;
 
-/// The sockets and who has them.
-pub(super) fn evidence(page: &mut Page<'_>, case: &Case<'_>) {
-    let sockets: Vec<(usize, &Blocker)> = case
+/// The sockets and who has them, but for those that were told before.
+pub(super) fn evidence(page: &mut Page<'_>, case: &Case<'_>, known: &mut HashSet<usize>) {
+    let mut sockets: Vec<(usize, &Blocker)> = case
         .blockers
         .iter()
         .filter_map(|blocker| Some((blocker.socket?, *blocker)))
         .collect();
     if sockets.is_empty() {
         return pool(page, case);
+    }
+    sockets.retain(|(index, _)| known.insert(*index));
+    if sockets.is_empty() {
+        return;
     }
     page.line("");
     let mut told: Vec<Vec<u32>> = Vec::new();
@@ -156,6 +160,9 @@ fn processes(page: &mut Page<'_>, case: &Case<'_>, index: usize, owners: &[Owner
     if let Some(more @ 1..) = owners.len().checked_sub(told) {
         page.line(&format!("    and {more} more"));
     }
+    if case.report.may_have_more(index) {
+        page.indented("    ", &unseen::others(case));
+    }
     match case.report.sockets.get(index).map(|row| row.owners) {
         Some(Owners::Hidden | Owners::Unseen | Owners::Unasked) => {
             page.indented("    ", &unseen::holder(case, index));
@@ -194,7 +201,7 @@ fn process(case: &Case<'_>, index: usize, owner: Owner<'_>) -> String {
                 text += &format!(": {}", command_line(words));
             }
             _ if lineage.is_stuck => {
-                text += ", is stuck in the kernel, it seems: its command line cannot be read";
+                text += ", seems to be stuck in the kernel: its command line cannot be read";
             }
             Some(_) | None => {}
         }

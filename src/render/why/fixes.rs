@@ -13,6 +13,10 @@ use crate::model::State;
 /// What to do, and the command for it.
 pub(super) type Advice = (String, Option<String>);
 
+/// What keeps programs that a server starts from holding its sockets.
+pub(super) const CLOSE_ON_EXEC: &str = "for the next time, open sockets with SOCK_CLOEXEC \
+    (O_CLOEXEC), so that programs that the server starts do not inherit them";
+
 /// Words without a command.
 pub(super) fn plain(text: &str) -> Vec<Advice> {
     vec![(text.to_owned(), None)]
@@ -30,7 +34,8 @@ pub(super) fn advice(case: &Case<'_>) -> Vec<Advice> {
     for fix in case.blockers.iter().flat_map(|blocker| &blocker.fixes) {
         if case.overview.allows(fix) && !seen.contains(&fix) {
             seen.push(fix);
-            advice.extend(words(fix, case));
+            let new = words(fix, case).into_iter();
+            advice.extend(new.filter(|one| !advice.contains(one)).collect::<Vec<_>>());
         }
     }
     advice
@@ -48,14 +53,14 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
         Fix::LinkUp { interface } => machine::link_up(case, *interface),
         Fix::V6Only => machine::v6only(case),
         Fix::ReuseAddress => plain(
-            "set SO_REUSEADDR on the new socket before it binds: the old one has it, so that helps",
+            "set SO_REUSEADDR on the new socket before it binds: the old one has it, so this helps",
         ),
         Fix::ReuseAddressPerhaps => plain(
-            "set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it \
+            "set SO_REUSEADDR on the new socket before it binds: this helps if the old one had it \
              too, which could not be read",
         ),
         Fix::Probe => vec![(
-            "have the kernel say it: --probe binds and closes at once".to_owned(),
+            "ask the kernel: --probe binds the port and closes it at once".to_owned(),
             probing(case),
         )],
         Fix::Wait => plain(&wait(case)),
@@ -65,13 +70,10 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
         Fix::SpecificAddress => {
             plain("bind a specific IPv4 address: only the wildcard 0.0.0.0 is in conflict")
         }
-        Fix::CloseOnExec => plain(
-            "for the next time, open sockets with SOCK_CLOEXEC (O_CLOEXEC), so that programs that \
-             the server starts do not inherit them",
-        ),
+        Fix::CloseOnExec => close_on_exec(case),
         Fix::CloseInFlight => plain(
-            "close the unix socket in which the descriptor waits (end whoever should receive it), \
-             or remove the kernel's device or service",
+            "close the unix socket in which it is in flight (end the process that should receive \
+             it), or remove the kernel's device or service",
         ),
         Fix::SameUser => plain(&format!(
             "run as {}, and set SO_REUSEPORT as the others do",
@@ -87,13 +89,13 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
         Fix::AnotherSourcePort => plain("leave the source port to the kernel, or take another one"),
         Fix::SeeEphemeral => machine::see_pool(case),
         Fix::BindNoPort => plain(
-            "set IP_BIND_ADDRESS_NO_PORT before bind() of port 0, so that connect draws the port",
+            "set IP_BIND_ADDRESS_NO_PORT before bind() of port 0, so that connect() draws the port",
         ),
         Fix::NameDevice => plain("name the interface: [ADDRESS%INTERFACE]:PORT, or --dev"),
-        Fix::OneHost => plain("connect to the address of one host: TCP connects to no more"),
+        Fix::OneHost => plain("connect to the address of a single host: TCP connects to no other"),
         Fix::AllowBroadcast => plain(
-            "set SO_BROADCAST on the new socket before it connects, if every host of that network \
-             is meant",
+            "set SO_BROADCAST on the new socket before it connects, if you mean every host of that \
+             network",
         ),
         Fix::AddRoute => machine::add_route(case),
     }
@@ -123,10 +125,21 @@ fn wait(case: &Case<'_>) -> String {
     match last {
         Some(time) if is_promised => format!("wait {}: it goes by itself{others}", seconds(time)),
         Some(time) => format!(
-            "wait {}: it goes by itself{others}; what becomes TIME-WAIT until then takes 60 s more",
+            "wait {}: it goes by itself{others}; if it becomes TIME-WAIT before, 60 s more",
             seconds(time)
         ),
-        None => format!("wait: it goes by itself{others}, though nobody can tell when"),
+        None => format!("wait: it goes by itself{others}; when is not known"),
+    }
+}
+
+/// A process that was forked and executed nothing has its descriptors whatever their flags.
+fn close_on_exec(case: &Case<'_>) -> Vec<Advice> {
+    let owners = case.owners();
+    let lineages = owners.iter().map(|owner| case.lineage(owner.holder.pid));
+    let mut lineages = lineages.flatten();
+    match lineages.any(|lineage| lineage.has_executed) {
+        true => plain(CLOSE_ON_EXEC),
+        false => Vec::new(),
     }
 }
 
@@ -155,6 +168,6 @@ fn close(case: &Case<'_>) -> Vec<Advice> {
 fn by_filter(text: String, case: &Case<'_>) -> Advice {
     match destroying(case) {
         Some(command) => (text, Some(command)),
-        None => (text + " (no filter of -K means these alone)", None),
+        None => (text + " (no -K filter selects only these)", None),
     }
 }

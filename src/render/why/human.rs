@@ -1,12 +1,13 @@
 //! The answer for people. The verdict is in the first line; then come the evidence and what to do.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::case::{Case, asked};
 use super::evidence::evidence;
+use super::fixes::Advice;
 use super::{PortContext, WhyReport, around, causes, fixes, words};
 use crate::analyze::Severity;
-use crate::analyze::why::{Answer, Blocker, Fix, Operation, Outcome};
+use crate::analyze::why::{Answer, Blocker, Cause, Fix, Operation, Outcome};
 use crate::model::{PortClass, Protocol};
 use crate::render::escape;
 use crate::render::page::Page;
@@ -18,8 +19,13 @@ const MOST_LISTENERS: usize = 3;
 /// Appends the answer, for a terminal of so many columns.
 pub fn human(out: &mut Vec<u8>, report: &WhyReport<'_>, paint: Paint, width: Option<u16>) {
     let sections = sections(report);
+    let mut told = Told::default();
     for (index, section) in sections.iter().enumerate() {
         if index > 0 {
+            // The first line has told of it.
+            if section.answer.outcome == Outcome::Free {
+                continue;
+            }
             out.push(b'\n');
         }
         let rest = match index {
@@ -27,10 +33,7 @@ pub fn human(out: &mut Vec<u8>, report: &WhyReport<'_>, paint: Paint, width: Opt
             _ => &[],
         };
         first_line(out, report, section, rest, paint, width);
-        if index == 0 || section.answer.outcome != Outcome::Free {
-            let mut page = Page::new(out, width);
-            body(&mut page, section, paint);
-        }
+        body(&mut Page::new(out, width), section, &mut told, paint);
     }
     let mut page = Page::new(out, width);
     remarks(&mut page, report);
@@ -38,6 +41,13 @@ pub fn human(out: &mut Vec<u8>, report: &WhyReport<'_>, paint: Paint, width: Opt
         page.line("");
         page.words(0, &context(report, port), 2);
     }
+}
+
+/// What was told already: sockets and advice, each once.
+#[derive(Default)]
+struct Told {
+    sockets: HashSet<usize>,
+    advice: HashSet<Advice>,
 }
 
 /// An answer, and others that say the same.
@@ -51,8 +61,9 @@ struct Section<'r> {
 fn sections<'r>(report: &'r WhyReport<'r>) -> Vec<Section<'r>> {
     let mut sections: Vec<Section<'r>> = Vec::new();
     for (answer, _) in &report.answers {
-        match sections.iter_mut().find(|one| is_alike(one.answer, answer)) {
-            Some(section) => section.alike.push(answer),
+        let is_same = |one: &&mut Section<'_>| is_alike(report, one.answer, answer);
+        match sections.iter_mut().find(is_same) {
+            Some(section) => section.add(report, answer),
             None => sections.push(Section {
                 answer,
                 alike: Vec::new(),
@@ -68,14 +79,67 @@ fn sections<'r>(report: &'r WhyReport<'r>) -> Vec<Section<'r>> {
     sections
 }
 
-fn is_alike(one: &Answer, other: &Answer) -> bool {
+impl<'r> Section<'r> {
+    /// Adds an answer that says the same, with the sockets that are in its way alone.
+    fn add(&mut self, report: &'r WhyReport<'r>, answer: &'r Answer) {
+        self.alike.push(answer);
+        let sockets = self.cases.iter().flat_map(Case::sockets);
+        let known: HashSet<usize> = sockets.collect();
+        for mut case in Case::all(report, answer) {
+            let is_new = |one: &&Blocker| one.socket.is_some_and(|index| !known.contains(&index));
+            case.blockers.retain(is_new);
+            if case.blockers.is_empty() {
+                continue;
+            }
+            match self.cases.iter_mut().find(|one| one.cause == case.cause) {
+                Some(one) => one.blockers.extend(case.blockers),
+                None => self.cases.push(case),
+            }
+        }
+    }
+}
+
+fn is_alike(report: &WhyReport<'_>, one: &Answer, other: &Answer) -> bool {
     // A socket is in the way of both wildcards for other causes.
     let key = |blocker: &Blocker| match blocker.socket {
         Some(socket) => (Some(socket), None),
         None => (None, Some(blocker.cause)),
     };
     let keys = |answer: &Answer| answer.blockers.iter().map(key).collect::<Vec<_>>();
-    one.outcome == other.outcome && one.errno == other.errno && keys(one) == keys(other)
+    let processes = |answer| servers(report, answer);
+    let have_same = || {
+        processes(one).is_some_and(|all| Some(all) == processes(other))
+            && one.with_reuse_address == other.with_reuse_address
+    };
+    one.outcome == other.outcome
+        && one.errno == other.errno
+        && (keys(one) == keys(other) || have_same())
+}
+
+/// The processes of each server in the way, as of one that has a socket for each family. `None`
+/// where something else is.
+fn servers(report: &WhyReport<'_>, answer: &Answer) -> Option<BTreeSet<Vec<u32>>> {
+    // What asks for nothing of its own goes with another.
+    let own = { answer.blockers.iter() }.filter(|blocker| !blocker.fixes.is_empty());
+    let mut servers = BTreeSet::new();
+    for blocker in own {
+        let is_server = matches!(
+            blocker.cause,
+            Cause::Listener
+                | Cause::DualStackListener
+                | Cause::ReuseportGroup
+                | Cause::BoundNotListening
+                | Cause::InheritedByChild
+                | Cause::UdpSocket
+        );
+        let owners = report.owners(blocker.socket.filter(|_| is_server)?);
+        let pids: Vec<u32> = owners.iter().map(|owner| owner.holder.pid).collect();
+        if pids.is_empty() {
+            return None;
+        }
+        servers.insert(pids);
+    }
+    Some(servers)
 }
 
 /// The verdict, with that of others in a few words.
@@ -101,9 +165,13 @@ fn first_line(
             let can_be_probed =
                 { first.blockers.iter() }.any(|one| one.fixes.contains(&Fix::Probe));
             format!(
-                ": {}; it is not if the server had SO_REUSEADDR, which cannot be seen{}",
+                ": {}; it is free if the server had SO_REUSEADDR, which could not be read{}",
                 causes::headline(first),
-                if can_be_probed { "; --probe tells" } else { "" }
+                if can_be_probed {
+                    " (--probe tells)"
+                } else {
+                    ""
+                }
             )
         }
         (Outcome::Unknown, None) => match answer.assumptions.first() {
@@ -117,7 +185,7 @@ fn first_line(
     }
     for other in &section.alike {
         let alike = match answer.outcome {
-            Outcome::Unknown => "the same of",
+            Outcome::Unknown => "the same goes for",
             Outcome::Free | Outcome::Blocked => "so is",
         };
         text += &format!("; {alike} {}", asked(report.machine, &other.query));
@@ -131,7 +199,7 @@ fn first_line(
     Page::new(out, width).words(verdict.len(), &text, 2);
 }
 
-fn body(page: &mut Page<'_>, section: &Section<'_>, paint: Paint) {
+fn body(page: &mut Page<'_>, section: &Section<'_>, told: &mut Told, paint: Paint) {
     for (index, case) in section.cases.iter().enumerate() {
         page.line("");
         let reason = causes::reason(case);
@@ -143,8 +211,8 @@ fn body(page: &mut Page<'_>, section: &Section<'_>, paint: Paint) {
             text = format!("{text} {reason}");
         }
         page.words(0, text.trim_start(), 0);
-        evidence(page, case);
-        what_to_do(page, case, paint);
+        evidence(page, case, &mut told.sockets);
+        what_to_do(page, case, &mut told.advice, paint);
     }
     if section.cases.is_empty() && section.answer.outcome == Outcome::Blocked {
         page.words(0, &consequences(section.answer), 0);
@@ -154,7 +222,7 @@ fn body(page: &mut Page<'_>, section: &Section<'_>, paint: Paint) {
     {
         page.line("");
         let text = format!(
-            "A local port is to be had. Whether {} answers is another question.",
+            "A local port is available. Whether {} answers was not asked.",
             destination.addr
         );
         page.words(0, &text, 0);
@@ -180,8 +248,9 @@ fn consequences(answer: &Answer) -> String {
     text
 }
 
-fn what_to_do(page: &mut Page<'_>, case: &Case<'_>, paint: Paint) {
-    let advice = fixes::advice(case);
+fn what_to_do(page: &mut Page<'_>, case: &Case<'_>, told: &mut HashSet<Advice>, paint: Paint) {
+    let mut advice = fixes::advice(case);
+    advice.retain(|one| told.insert(one.clone()));
     if advice.is_empty() {
         return;
     }

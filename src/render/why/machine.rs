@@ -122,7 +122,7 @@ pub(super) fn reserve(case: &Case<'_>) -> Vec<Advice> {
             ports.insert(port);
             one(
                 &text,
-                reserving(case.report.entrance.as_ref(), &ports.ranges()),
+                case.as_root(&reserving(case.report.entrance.as_ref(), &ports.ranges())),
             )
         }
         None => plain(&format!(
@@ -138,7 +138,7 @@ pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
         let advice = notes.advice.iter();
         let entrance = case.report.entrance.as_ref();
         advice
-            .map(|advice| words(advice, &notes.owners, entrance))
+            .map(|advice| words(advice, &notes.owners, entrance, case.report.sudo()))
             .collect()
     });
     let mut advice: Vec<Advice> = helps.unwrap_or_default();

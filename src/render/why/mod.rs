@@ -9,9 +9,11 @@ mod bounds;
 mod case;
 mod causes;
 mod conditions;
+mod connections;
 mod destroy;
 mod evidence;
 mod fixes;
+mod held;
 mod human;
 mod json;
 mod machine;
@@ -32,6 +34,7 @@ use crate::analyze::PoolKey;
 use crate::analyze::why::{Answer, Existing, Machine, Outcome};
 use crate::model::{Call, Entrance, Errno, InetRow, PortRange, Protocol, Published};
 
+pub use destroy::Crowds;
 pub use human::human;
 pub use json::json;
 
@@ -70,6 +73,8 @@ pub struct WhyReport<'a> {
     pub published: Vec<(u32, Published)>,
     /// Who runs this, and so the commands that it advises.
     pub reader: u32,
+    /// The sockets counted by their ends, once somebody asks.
+    pub crowds: Crowds,
     /// Processes among the holders whose unit is one of a user's manager, and the user's uid.
     pub user_units: Vec<(u32, u32)>,
 }
@@ -107,6 +112,8 @@ pub struct PortContext<'a> {
 pub struct Elsewhere<'a> {
     /// The socket.
     pub row: InetRow<'a>,
+    /// What was learnt of its holders.
+    pub existing: Existing,
     /// Where it is.
     pub place: Place<'a>,
 }

@@ -1,8 +1,10 @@
 //! How to end whoever has a socket: by its container, its unit, or its process.
 
+use std::collections::HashSet;
+
 use super::WhyReport;
-use super::case::{Case, listed, mark, named};
-use super::fixes::Advice;
+use super::case::{Case, listed, mark, named as named_process};
+use super::fixes::{Advice, CLOSE_ON_EXEC};
 use super::{published, unseen};
 use crate::analyze::why::Cause;
 use crate::model::{Condition, Owner, Owners, Parent};
@@ -31,7 +33,7 @@ pub(super) fn stop(case: &Case<'_>) -> Vec<Advice> {
     if let Some(init) = roots.iter().find(is_systemd) {
         return vec![(
             format!(
-                "{} keeps it for a socket unit: stop that unit; this names it",
+                "{} holds it for a socket unit: stop that unit; this names it",
                 mark(*init)
             ),
             Some("systemctl list-sockets --all".to_owned()),
@@ -62,7 +64,13 @@ fn stop_processes(case: &Case<'_>, roots: &[Owner<'_>]) -> Vec<Advice> {
             }
         }
     }
+    let mut heirs = case.heirs();
+    let is_stopped = |unit: Unit<'_>| units.contains(&unit);
+    heirs.retain(|owner| !Unit::of(case.report, owner).is_some_and(is_stopped));
     let mut advice = Vec::new();
+    if { case.sockets() }.any(|index| case.report.may_have_more(index)) {
+        advice.push(unseen::see_others(case));
+    }
     for unit in units {
         let name = unit.name;
         let text = if unit.is_container() {
@@ -70,55 +78,134 @@ fn stop_processes(case: &Case<'_>, roots: &[Owner<'_>]) -> Vec<Advice> {
         } else {
             format!("stop {name}")
         };
-        advice.push((text, Some(unit.stopped(case.report.reader))));
+        advice.push((text, Some(unit.stopped(case.report))));
     }
-    advice.extend(kill(case, &others));
+    advice.extend(end(case, &others, &heirs));
     if case.cause != Cause::InheritedByChild {
         for unit in around {
             let text = format!("or stop all of {}, in which it runs", unit.name);
-            advice.push((text, Some(unit.stopped(case.report.reader))));
+            advice.push((text, Some(unit.stopped(case.report))));
         }
+    }
+    if !heirs.is_empty() {
+        advice.push((CLOSE_ON_EXEC.to_owned(), None));
     }
     advice
 }
 
-/// Ends processes; those that are stopped have to go on for that.
-fn kill(case: &Case<'_>, owners: &[Owner<'_>]) -> Vec<Advice> {
-    let mut advice = Vec::new();
+/// Ends processes, and those that inherited the socket from them and do nothing with it; those that
+/// are stopped have to go on for that.
+fn end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> Vec<Advice> {
+    let all = [owners, heirs].concat();
     let are = |condition| {
-        let owners = owners.iter();
-        let all = owners.filter(|owner| case.condition(**owner) == condition);
-        all.copied().collect::<Vec<_>>()
+        let all = all.iter();
+        let those = all.filter(|owner| case.condition(**owner) == condition);
+        those.copied().collect::<Vec<_>>()
     };
+    let mut advice = Vec::new();
     if let stopped @ [_, ..] = &are(Condition::Stopped)[..] {
+        let take = if stopped.len() == 1 {
+            "it takes"
+        } else {
+            "they take"
+        };
         advice.push((
             format!(
-                "have {} go on (fg in its shell): until then it takes no SIGTERM",
+                "resume {} (fg in its shell): until then {take} no SIGTERM",
                 names(stopped)
             ),
-            Some(signal("kill -CONT", stopped)),
+            Some(signal(case, "kill -CONT", &[], stopped)),
         ));
     }
-    if owners.is_empty() {
+    if all.is_empty() {
         return advice;
     }
-    let mut text = format!("end {}", names(owners));
+    let parents = hidden_parents(case, owners);
+    let mut text = format!("end {}", to_be_ended(&parents, owners, heirs));
+    text += &others_to_end(case, owners, heirs);
     if let waiting @ [_, ..] = &are(Condition::Uninterruptible)[..] {
         text += &format!(
-            "; {} cannot be ended before what the kernel does for it is over",
+            "; {} cannot end before the kernel has done what it waits for",
             names(waiting)
         );
     }
-    if let [only] = owners
-        && let Some(parent) = keeper(case, *only)
-    {
-        text += &format!(
-            "; if its parent {} starts it again, end that first",
-            named(&parent.comm, parent.pid)
-        );
+    if parents.is_empty() {
+        text += &started_again(&keepers(case, owners), owners.len());
     }
-    advice.push((text, Some(signal("kill", owners))));
+    advice.push((text, Some(signal(case, "kill", &parents, &all))));
     advice
+}
+
+/// Who is to be ended, and why all of them.
+fn to_be_ended(parents: &[&Parent], owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> String {
+    let mut parts = Vec::new();
+    if !parents.is_empty() {
+        let children = if owners.len() == 1 {
+            "child"
+        } else {
+            "children"
+        };
+        parts.push(format!(
+            "{} together with the {children} {}, which would be started again otherwise",
+            parents_named(parents),
+            names(owners)
+        ));
+    } else if !owners.is_empty() {
+        parts.push(names(owners));
+    }
+    if !heirs.is_empty() {
+        let keep = if heirs.len() == 1 { "keeps" } else { "keep" };
+        parts.push(format!(
+            "{}, which inherited the socket and {keep} the port otherwise",
+            names(heirs)
+        ));
+    }
+    listed(&parts)
+}
+
+/// Parents that may start so many processes again.
+fn started_again(parents: &[&Parent], count: usize) -> String {
+    let (its, it) = if count == 1 {
+        ("its", "it")
+    } else {
+        ("their", "them")
+    };
+    let (parent, starts, that) = match parents.len() {
+        0 => return String::new(),
+        1 => ("parent", "starts", "that"),
+        _ => ("parents", "start", "those"),
+    };
+    let named = parents_named(parents);
+    format!("; if {its} {parent} {named} {starts} {it} again, end {that} first")
+}
+
+/// Children that have the socket too, and end with those whose workers they are, as a rule.
+fn others_to_end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> String {
+    let known = owners.iter().chain(heirs).map(|owner| owner.holder.pid);
+    let known: HashSet<u32> = known.collect();
+    let all = case.owners();
+    let count = { all.iter() }
+        .filter(|owner| !known.contains(&owner.holder.pid))
+        .filter(|owner| is_below(case, owner.holder.pid, &known))
+        .count();
+    match count {
+        0 => String::new(),
+        1 => "; 1 child holds the socket too: end it as well if it stays".to_owned(),
+        _ => format!("; {count} children hold the socket too: end them as well if they stay"),
+    }
+}
+
+/// Whether a holder got the socket from one of these.
+fn is_below(case: &Case<'_>, pid: u32, above: &HashSet<u32>) -> bool {
+    let mut seen = HashSet::new();
+    let mut next = Some(pid);
+    while let Some(pid) = next.filter(|pid| seen.insert(*pid)) {
+        if above.contains(&pid) {
+            return true;
+        }
+        next = case.parent(pid).map(|parent| parent.pid);
+    }
+    false
 }
 
 fn names(owners: &[Owner<'_>]) -> String {
@@ -131,18 +218,57 @@ fn names(owners: &[Owner<'_>]) -> String {
     listed(&names) + &more
 }
 
-fn signal(command: &str, owners: &[Owner<'_>]) -> String {
-    let pids = owners.iter().map(|owner| format!(" {}", owner.holder.pid));
-    command.to_owned() + &pids.collect::<String>()
+/// The same of parents.
+fn parents_named(parents: &[&Parent]) -> String {
+    let named = parents.iter().take(MOST_NAMED);
+    let names: Vec<String> = named
+        .map(|parent| named_process(&parent.comm, parent.pid))
+        .collect();
+    let more = match parents.len().checked_sub(MOST_NAMED) {
+        Some(more @ 1..) => format!(" and {more} more"),
+        _ => String::new(),
+    };
+    listed(&names) + &more
 }
 
-/// The parent of a process, where it may have started it and may do so again. Who has adopted it
-/// has not, and of systemd and other inits units are stopped.
-fn keeper<'r>(case: &Case<'r>, owner: Owner<'_>) -> Option<&'r Parent> {
-    let mut sockets = case.sockets();
-    let parent = sockets.find_map(|index| case.report.parent(index, owner.holder.pid))?;
-    let is_init = parent.pid == 1 || parent.comm == SYSTEMD || parent.comm.is_empty();
-    (!is_init && case.cause != Cause::InheritedByChild).then_some(parent)
+/// The command that sends a signal to these, for whoever reads it.
+fn signal(case: &Case<'_>, command: &str, parents: &[&Parent], owners: &[Owner<'_>]) -> String {
+    let reader = case.report.reader;
+    let is_others = |user: Option<u32>| user.is_some_and(|user| user != reader);
+    let mut of_owners = owners.iter().map(|owner| case.user(*owner));
+    let takes_root = !parents.is_empty() || of_owners.any(is_others);
+    let parents = parents.iter().map(|parent| parent.pid);
+    let pids = parents.chain(owners.iter().map(|owner| owner.holder.pid));
+    let pids: String = pids.map(|pid| format!(" {pid}")).collect();
+    let command = format!("{command}{pids}");
+    match takes_root {
+        true => case.as_root(&command),
+        false => command,
+    }
+}
+
+/// The parents of these that most likely hold the socket too and may not be read.
+fn hidden_parents<'r>(case: &Case<'r>, owners: &[Owner<'_>]) -> Vec<&'r Parent> {
+    each_once(owners.iter().filter_map(|owner| case.hidden_parent(*owner)))
+}
+
+/// The parents of processes, where they may have started them and may do so again. Who has adopted
+/// one has not, and of systemd and other inits units are stopped.
+fn keepers<'r>(case: &Case<'r>, owners: &[Owner<'_>]) -> Vec<&'r Parent> {
+    if case.cause == Cause::InheritedByChild {
+        return Vec::new();
+    }
+    let parents = owners
+        .iter()
+        .filter_map(|owner| case.parent(owner.holder.pid));
+    let is_init =
+        |parent: &Parent| parent.pid == 1 || parent.comm == SYSTEMD || parent.comm.is_empty();
+    each_once(parents.filter(|parent| !is_init(parent)))
+}
+
+fn each_once<'r>(parents: impl Iterator<Item = &'r Parent>) -> Vec<&'r Parent> {
+    let mut known = HashSet::new();
+    parents.filter(|parent| known.insert(parent.pid)).collect()
 }
 
 /// Whether systemd itself started the process, so that stopping the unit is what ends it.
@@ -195,14 +321,14 @@ impl<'a> Unit<'a> {
     }
 
     /// The command that stops it, for this user.
-    fn stopped(self, reader: u32) -> String {
-        let manager = match self.user {
-            None => String::new(),
-            Some(user) if user == reader => " --user".to_owned(),
-            // `--user` alone is the manager of whoever runs it, root's own included.
-            Some(user) => format!(" --user -M {user}@.host"),
-        };
+    fn stopped(self, report: &WhyReport<'_>) -> String {
         let name = shell::word(self.name.as_bytes());
-        format!("systemctl{manager} stop -- {name}")
+        let (sudo, manager) = match self.user {
+            Some(user) if user == report.reader => ("", " --user".to_owned()),
+            None => (report.sudo(), String::new()),
+            // `--user` alone is the manager of whoever runs it, root's own included.
+            Some(user) => (report.sudo(), format!(" --user -M {user}@.host")),
+        };
+        format!("{sudo}systemctl{manager} stop -- {name}")
     }
 }

@@ -29,17 +29,19 @@ impl Subject {
     }
 }
 
-/// Who has a socket; of its processes these are named, and the others counted.
-pub(super) fn subject(row: &InetRow<'_>, named: &[Owner<'_>]) -> Subject {
+/// Who has a socket; of its processes these are named, and the others counted but for so many who
+/// merely inherited it.
+pub(super) fn subject(row: &InetRow<'_>, named: &[Owner<'_>], heirs: usize) -> Subject {
     let mut all: Vec<u32> = row.owners.iter().map(|owner| owner.holder.pid).collect();
     all.dedup();
+    let count = all.len().saturating_sub(heirs);
     match row.owners {
         Owners::Known { .. } if !named.is_empty() => {
             let shown = named.iter().take(MOST_NAMES);
             let mut names: Vec<String> = shown.map(|owner| mark(*owner)).collect();
-            let more = all.len().saturating_sub(names.len());
+            let more = count.saturating_sub(names.len());
             if more > 0 {
-                let others = match (more, named.len() < all.len()) {
+                let others = match (more, named.len() < count) {
                     (1, true) if named.len() == 1 => "1 child".to_owned(),
                     (_, true) if named.len() == 1 => format!("{more} children"),
                     _ => format!("{more} more"),

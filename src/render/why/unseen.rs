@@ -18,11 +18,30 @@ pub(super) fn holder(case: &Case<'_>, index: usize) -> String {
     )
 }
 
+/// That others may hold it besides those who are named, and how to see them.
+pub(super) fn others(case: &Case<'_>) -> String {
+    let remedy = case.report.hidden().map(|cause| cause.remedy());
+    let remedy = remedy.map(|remedy| format!(": {remedy}"));
+    format!(
+        "others may hold it too that cannot be seen from here{}",
+        remedy.unwrap_or_default()
+    )
+}
+
 /// Whoever cannot be seen has to be seen first.
 pub(super) fn see(case: &Case<'_>) -> Advice {
+    seeing("see who has it", case)
+}
+
+/// The same of those who may be there besides others.
+pub(super) fn see_others(case: &Case<'_>) -> Advice {
+    seeing("see who else has it", case)
+}
+
+fn seeing(what: &str, case: &Case<'_>) -> Advice {
     let cause = case.report.hidden();
     let remedy = cause.map(|cause| format!(": {}", cause.remedy()));
-    let text = "see who has it".to_owned() + &remedy.unwrap_or_default();
+    let text = what.to_owned() + &remedy.unwrap_or_default();
     let command = match cause {
         Some(HiddenCause::Permission) => again(case),
         _ => None,

@@ -15,7 +15,7 @@ pub(super) fn verdict(report: &WhyReport<'_>, answer: &Answer) -> String {
     let asked = asked(report.machine, &answer.query);
     match answer.outcome {
         Outcome::Unknown if !answer.blockers.is_empty() => format!("{asked} may be blocked{on}"),
-        Outcome::Unknown => format!("{asked} cannot be told{on}"),
+        Outcome::Unknown => format!("{asked} may be free or not{on}"),
         outcome => format!("{asked} is {}{on}", outcome.name()),
     }
 }
@@ -29,14 +29,14 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
     };
     match assumption {
         Assumption::NoReuseAddress { socket: index } => format!(
-            "the socket on {} was taken to be without SO_REUSEADDR, as its flags could not be read",
+            "SO_REUSEADDR of the socket on {} could not be read and is taken to be off",
             socket(index)
         ),
-        Assumption::ReuseAddressUnread => "whether what the server left has SO_REUSEADDR, as that \
-             of most servers has, could not be read, and with it bind succeeds"
+        Assumption::ReuseAddressUnread => "whether the old server had SO_REUSEADDR, as most have, \
+             could not be read; if it had, bind succeeds"
             .to_owned(),
         Assumption::NoReusePort { socket: index } => format!(
-            "the socket on {} was taken to be without SO_REUSEPORT, as its flags could not be read",
+            "SO_REUSEPORT of the socket on {} could not be read and is taken to be off",
             socket(index)
         ),
         Assumption::OtherUser { socket: index } => format!(
@@ -45,60 +45,56 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
             socket(index)
         ),
         Assumption::NotV6Only { socket: index } => format!(
-            "the socket on {} was taken to accept IPv4 too, as its IPV6_V6ONLY could not be read",
+            "IPV6_V6ONLY of the socket on {} could not be read; it is taken to accept IPv4 too",
             socket(index)
         ),
-        Assumption::V6OnlyAsListener => {
-            "the connections on the port were taken to refuse IPv4, as \
-             whoever listens there does: their IPV6_V6ONLY could not be read"
-                .to_owned()
-        }
+        Assumption::V6OnlyAsListener => "IPV6_V6ONLY of the connections on the port could not be \
+             read; they are taken to refuse IPv4, as the listener does"
+            .to_owned(),
         Assumption::ReusePortHistory => "SO_REUSEPORT also depends on the past of the port, which \
              the kernel does not tell; in a few cases of a thousand it decides otherwise"
             .to_owned(),
-        Assumption::AddressIsLocal => "the address was taken to be this machine's, as its \
-             addresses could not be read"
+        Assumption::AddressIsLocal => "the addresses of this machine could not be read; this one \
+             is taken to be among them"
             .to_owned(),
-        Assumption::UsualPrivilegedPorts => "ports below 1024 were taken to be privileged, as \
-             net.ipv4.ip_unprivileged_port_start could not be read"
+        Assumption::UsualPrivilegedPorts => "net.ipv4.ip_unprivileged_port_start could not be \
+             read; ports below 1024 are taken to be privileged"
             .to_owned(),
-        Assumption::NoCapability => "the user was taken to be without CAP_NET_BIND_SERVICE, which \
-             is known only of who asks"
+        Assumption::NoCapability => "the user is taken to lack CAP_NET_BIND_SERVICE: capabilities \
+             are known only of the user who runs portstat"
             .to_owned(),
-        Assumption::PortsWithinBounds => "how many ephemeral ports are free is known within \
-             bounds only, and they do not tell whether one is; for TCP --probe tells"
+        Assumption::PortsWithinBounds => "the number of free ephemeral ports is known only within \
+             bounds, and one may be free or not; for TCP --probe tells"
             .to_owned(),
-        Assumption::PortsOfOthers => "every ephemeral port has a socket; those of connections \
-             elsewhere and in TIME-WAIT can be drawn again, unless they were bound before they \
+        Assumption::PortsOfOthers => "every ephemeral port has a socket; connect can still draw \
+             those of connections elsewhere and in TIME-WAIT, unless these were bound before they \
              were connected, which no socket tells; --probe tells"
             .to_owned(),
-        Assumption::SocketsUnseen => "not all sockets could be read, and one that was not seen \
-             may be in the way"
+        Assumption::SocketsUnseen => "not all sockets could be read; one that was not seen may be \
+             in the way"
             .to_owned(),
-        Assumption::RouteSource => {
-            "the source address, which the routes choose, could not be read, \
-             and was taken to make no difference"
-                .to_owned()
+        Assumption::RouteSource => "the source address that the routes choose could not be read; \
+             it is taken to make no difference"
+            .to_owned(),
+        Assumption::NoBoundSockets => "no TCP socket is taken to be bound without listening: it \
+             could not be read whether the kernel lists such sockets (Linux does since 6.8)"
+            .to_owned(),
+        Assumption::RouteExists => {
+            "the routes could not be asked; one is taken to lead there".to_owned()
         }
-        Assumption::NoBoundSockets => "no TCP socket was taken to be bound without listening, as \
-             it could not be read whether the kernel lists such sockets (Linux does since 6.8)"
-            .to_owned(),
-        Assumption::RouteExists => "a route was taken to lead there, as the routes could not be \
-             asked"
-            .to_owned(),
         Assumption::NoNonlocalBind => {
-            "ip_nonlocal_bind was taken to be 0, as it could not be read".to_owned()
+            "ip_nonlocal_bind could not be read and is taken to be 0".to_owned()
         }
-        Assumption::UsualV6Only => "the new socket was taken to accept IPv4 too, as \
-             net.ipv6.bindv6only could not be read"
+        Assumption::UsualV6Only => "net.ipv6.bindv6only could not be read; the new socket is \
+             taken to accept IPv4 too"
             .to_owned(),
         Assumption::VrfsApart => {
             "each VRF was taken to have ports and addresses of its own, by the \
              rules of the kernel (net.ipv4.tcp_l3mdev_accept); how full it is alone was not counted"
                 .to_owned()
         }
-        Assumption::TimeWaitTakenOver => "a connection in TIME-WAIT between the same ends was \
-             taken to have timestamps, so that a new one may take its port over"
+        Assumption::TimeWaitTakenOver => "a connection in TIME-WAIT with the same ends is taken \
+             to have timestamps, so that a new one may take over its port"
             .to_owned(),
     }
 }
@@ -118,7 +114,7 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
         ),
         Note::JoinsGroup { members } => joins(report, *members),
         Note::TakesDatagrams { socket: index } => format!(
-            "{} has the port too, and unicast datagrams would go to the socket that was bound last",
+            "{} has the port too; unicast datagrams would go to the socket that was bound last",
             socket(*index)
         ),
         Note::DrawnByKernel => "the port lies in the ephemeral range: while no server is bound to \
@@ -127,8 +123,8 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
         Note::Reserved => "the port is reserved against being drawn for connections; it can be \
              bound all the same"
             .to_owned(),
-        Note::BindPoolEmpty => "no port is left to bind() of port 0 on this address: only a \
-             connect that does not bind first may find one"
+        Note::BindPoolEmpty => "bind() of port 0 finds no free port on this address; only a \
+             connect() without bind() may find one"
             .to_owned(),
     }
 }
@@ -142,9 +138,7 @@ fn joins(report: &WhyReport<'_>, members: usize) -> String {
         false => ("listener", "connections"),
     };
     let s = if members == 1 { "" } else { "s" };
-    format!(
-        "it would join {members} {what}{s} on the port by SO_REUSEPORT, and share their {comes}"
-    )
+    format!("it would join {members} {what}{s} on the port by SO_REUSEPORT and share their {comes}")
 }
 
 /// What came of asking the kernel.
@@ -164,10 +158,10 @@ pub(super) fn probe(probe: &Probe) -> String {
         } => {
             let mut text = match (agrees, foretold) {
                 (true, _) => "the kernel agrees".to_owned(),
-                (false, Outcome::Unknown) => "the kernel knows".to_owned(),
+                (false, Outcome::Unknown) => "the kernel decides".to_owned(),
                 (false, foretold) => {
                     format!(
-                        "the kernel disagrees with {:?}, which was foretold",
+                        "the kernel disagrees with the predicted {:?}",
                         foretold.name()
                     )
                 }

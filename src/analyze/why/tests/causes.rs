@@ -12,6 +12,7 @@ fn held(serves: bool) -> Holding {
             pid: 811,
             comm: b"nginx".to_vec(),
             session: Some(810),
+            ..Parent::default()
         }),
         group: 810,
         session: 810,

@@ -15,6 +15,7 @@ fn process(pid: u32, parent: u32, group: u32, session: u32) -> (u32, Lineage) {
         pid: parent,
         comm: b"nginx".to_vec(),
         session: Some(if parent == INIT { INIT } else { session }),
+        ..Parent::default()
     };
     let lineage = Lineage {
         parent: Some(parent),
@@ -215,8 +216,8 @@ fn parents_that_cannot_be_read_tell_nothing() {
         process(701, INIT, 600, 600).with(|(_, lineage)| {
             lineage.parent = pid.map(|pid| Parent {
                 pid,
-                comm: Vec::new(),
                 session,
+                ..Parent::default()
             });
         })
     };
@@ -230,4 +231,70 @@ fn parents_that_cannot_be_read_tell_nothing() {
     });
     check(&[contained], &[]);
     check_all(&[], &[], None);
+}
+
+/// A listener of root with these holders.
+fn held(holders: &[(u32, Lineage)]) -> Existing {
+    Existing {
+        holding: Holding::By(holders.to_vec()),
+        ..listener("127.0.0.1:80")
+    }
+}
+
+#[test]
+fn who_only_inherited_runs_another_program_and_serves_nothing() {
+    let server = process(800, INIT, 800, 800);
+    let script = process(801, 800, 800, 800).with(idle);
+    // What it forks runs the same program as it does, and no more than that.
+    let subshell = process(802, 801, 800, 800)
+        .with(idle)
+        .with(|(_, lineage)| lineage.runs_as_parent = Some(true));
+    let all = [server, script, subshell];
+    assert_eq!(held(&all).idle_heirs(), [801, 802]);
+    let [server, script, subshell] = all;
+    let worker = script
+        .clone()
+        .with(|(_, lineage)| lineage.runs_as_parent = Some(true));
+    assert!(held(&[server.clone(), worker]).idle_heirs().is_empty());
+    let own = script
+        .clone()
+        .with(|(_, lineage)| lineage.close_on_exec = Some(true));
+    assert!(held(&[server.clone(), own]).idle_heirs().is_empty());
+    // Who started a server is none, nor is who has it from nobody that was seen.
+    let serving = subshell.with(|(_, lineage)| lineage.serves = Some(true));
+    assert!(
+        held(&[server, script.clone(), serving])
+            .idle_heirs()
+            .is_empty()
+    );
+    assert!(held(&[script]).idle_heirs().is_empty());
+}
+
+#[test]
+fn a_closed_parent_of_the_sockets_user_or_of_the_same_name_has_it_too() {
+    let worker = |change: fn(&mut Parent)| {
+        process(801, 800, 800, 800).with(|(_, lineage)| {
+            lineage.user = Some(33);
+            let parent = lineage.parent.as_mut().unwrap();
+            (parent.is_closed, parent.user) = (true, Some(1));
+            change(parent);
+        })
+    };
+    let parent_of = |holder| held(&[holder]).hidden_parent(801).map(|parent| parent.pid);
+    assert_eq!(parent_of(worker(|_| {})), None);
+    assert_eq!(parent_of(worker(|parent| parent.user = Some(0))), Some(800));
+    assert_eq!(
+        parent_of(worker(|parent| parent.is_namesake = true)),
+        Some(800)
+    );
+    let readable = |parent: &mut Parent| (parent.user, parent.is_closed) = (Some(0), false);
+    assert_eq!(parent_of(worker(readable)), None);
+    let starter = |parent: &mut Parent| {
+        (parent.user, parent.comm) = (Some(0), b"systemd".to_vec());
+    };
+    assert_eq!(parent_of(worker(starter)), None);
+    // Root opened it, and is not among those who have it.
+    assert!(held(&[worker(starter)]).may_have_more_holders());
+    let of_root = worker(starter).with(|(_, lineage)| lineage.user = Some(0));
+    assert!(!held(&[of_root]).may_have_more_holders());
 }

@@ -115,6 +115,7 @@ struct Scene<'a> {
     at: Vec<&'a str>,
     published: Vec<(u32, Published)>,
     user_units: Vec<(u32, u32)>,
+    reader: u32,
     serves: Option<bool>,
     condition: Condition,
     pools: Vec<(PoolKey, PoolNotes)>,
@@ -138,6 +139,7 @@ impl<'a> Scene<'a> {
             at: Vec::new(),
             published: Vec::new(),
             user_units: Vec::new(),
+            reader: 0,
             serves: None,
             condition: Condition::Usual,
             pools: Vec::new(),
@@ -157,7 +159,7 @@ impl<'a> Scene<'a> {
                         } else {
                             b"bash".to_vec()
                         },
-                        session: None,
+                        ..Parent::default()
                     }),
                     serves: self.serves,
                     condition: self.condition,
@@ -243,7 +245,8 @@ impl<'a> Scene<'a> {
             user: self.user.map(str::to_owned),
             named: None,
             published: self.published.clone(),
-            reader: 0,
+            reader: self.reader,
+            crowds: Crowds::default(),
             user_units: self.user_units.clone(),
         };
         let mut out = Vec::new();

@@ -201,7 +201,7 @@ fn no_socket_is_destroyed_that_is_in_nobodys_way() {
     for local in ["10.0.0.1:8080", "[::ffff:10.0.0.1]:8080"] {
         let scene = remaining(&ours, &[(State::TimeWait, local, "10.0.0.9:5")]);
         assert_eq!(destroying(&scene), None, "{local}");
-        assert!(scene.people().contains("destroy all 4 (no filter of -K"));
+        assert!(scene.people().contains("destroy all 4 (no -K filter"));
     }
     let many: Vec<String> = (1..=9).map(|host| format!("10.0.0.{host}:8080")).collect();
     let many: Vec<(&str, &str)> = { many.iter() }

@@ -68,18 +68,18 @@ fn what_remains_of_a_server_says_when_it_goes() {
         "\
 127.0.0.1:9001/tcp is blocked: 2 connections are in TIME-WAIT, the last for about 41 s more
 
-bind fails with EADDRINUSE. The kernel keeps a closed connection for 60 s, lest late packets reach the next one. No process holds it.
+bind fails with EADDRINUSE. The kernel keeps a closed connection for 60 s, so that late packets cannot reach the next one. No process holds it.
 
   TIME-WAIT 127.0.0.1:9001 to 127.0.0.1:33788, free in about 41 s
   TIME-WAIT 127.0.0.1:9001 to 127.0.0.1:33790, free in about 41 s
 
 what to do:
-  1. set SO_REUSEADDR on the new socket before it binds: that helps if the old one had it too, which could not be read
+  1. set SO_REUSEADDR on the new socket before it binds: this helps if the old one had it too, which could not be read
   2. wait about 41 s: it goes by itself
   3. destroy all 2
        portstat -tK state time-wait '( src 127.0.0.1:9001 dst 127.0.0.1:33788 ) or ( src 127.0.0.1:9001 dst 127.0.0.1:33790 )'
 
-assumed: the socket on 127.0.0.1:9001 in TIME-WAIT was taken to be without SO_REUSEADDR, as its flags could not be read
+assumed: SO_REUSEADDR of the socket on 127.0.0.1:9001 in TIME-WAIT could not be read and is taken to be off
 
 9001/tcp has no name; a registered port, outside the ephemeral range 32768-60999; nobody listens on it
 "

@@ -205,6 +205,18 @@ impl Answer {
         self
     }
 
+    /// Insists that no process is in the way any more. A connection that its server had closed
+    /// before the client did may remain in TIME-WAIT.
+    #[track_caller]
+    pub fn held_by_nobody(&self) {
+        let mut blockers = self.blockers.iter();
+        assert!(
+            blockers.all(|one| one.cause == "time-wait"),
+            "{}",
+            self.document
+        );
+    }
+
     /// Insists that it would fail, with the one thing that is in the way.
     #[track_caller]
     pub fn blocked_by(&self, errno: &str, cause: &str) -> &Blocker {

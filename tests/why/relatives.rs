@@ -116,7 +116,7 @@ fn a_parent_that_may_not_be_read_is_ended_with_its_workers() {
         // It works.
         run_fix(&answer.blockers[0], "kill");
         wait_until("their end", || [parent, child].map(has_ended) == [true; 2]);
-        asked(&Wanted::tcp(ADDRESS)).free();
+        asked(&Wanted::tcp(ADDRESS)).held_by_nobody();
     });
 }
 
@@ -184,7 +184,7 @@ fn a_child_that_inherited_a_listener_in_use_is_ended_too() {
         blocker.fixed_by(&["O_CLOEXEC"]);
         run_fix(blocker, "kill");
         wait_until("their end", || [parent, child].map(has_ended) == [true; 2]);
-        asked(&Wanted::tcp(ADDRESS)).free();
+        asked(&Wanted::tcp(ADDRESS)).held_by_nobody();
     });
 }
 

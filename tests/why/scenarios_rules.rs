@@ -60,7 +60,7 @@ fn rules_by_the_source_that_was_chosen_count() {
         ip("-6 route add 2001:db8:a::/64 dev one table 100");
         ip("-6 rule add from 2001:db8:9::1 lookup 100");
         let answer = Connecting::tcp("", "[2001:db8:a::1]:80").asked_of_nobody();
-        answer.assuming(&["a route was taken to lead there"]);
+        answer.assuming(&["one is taken to lead there"]);
     });
 }
 

@@ -80,7 +80,7 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
              could not be read whether the kernel lists such sockets (Linux does since 6.8)"
             .to_owned(),
         Assumption::RouteExists => {
-            "the routes could not be asked; one is taken to lead there".to_owned()
+            "the routes do not tell for certain; one is taken to lead there".to_owned()
         }
         Assumption::NoNonlocalBind => {
             "ip_nonlocal_bind could not be read and is taken to be 0".to_owned()

@@ -1,5 +1,7 @@
 //! TCP's own account of a connection: `struct tcp_info` of linux/tcp.h and what comes with it.
 
+mod known;
+
 use std::net::IpAddr;
 
 macro_rules! metrics {
@@ -170,32 +172,6 @@ impl TcpInfo {
     /// A number as the kernel tells it, when it tells it.
     pub fn get(&self, metric: TcpMetric) -> Option<u64> {
         Some(self.values[metric as usize]).filter(|&value| value != TcpInfo::UNKNOWN)
-    }
-
-    /// A number that is of something that happened: the kernel has zeros where nothing was
-    /// measured, counts from its start what never was, and of a listener tells next to nothing.
-    pub fn known(&self, metric: TcpMetric) -> Option<u64> {
-        let value = self.get(metric)?;
-        let is_zero = |metric| self.get(metric) == Some(0);
-        // A socket begins with the least segment size; only of listeners is it left out.
-        let is_listening = is_zero(TcpMetric::SndMss);
-        let heard_nothing = is_zero(TcpMetric::SegsIn);
-        let is_known = match metric {
-            TcpMetric::Unacked
-            | TcpMetric::Sacked
-            | TcpMetric::Reordering
-            | TcpMetric::SndCwnd
-            | TcpMetric::PacingRate
-            | TcpMetric::MaxPacingRate => true,
-            _ if is_listening => false,
-            TcpMetric::Pmtu | TcpMetric::Rtt | TcpMetric::RcvRtt => value != 0,
-            TcpMetric::Rttvar => !is_zero(TcpMetric::Rtt),
-            TcpMetric::LastDataRecv | TcpMetric::LastAckRecv => !heard_nothing,
-            // With Fast Open data is sent before anything is heard.
-            TcpMetric::LastDataSent => !heard_nothing || !is_zero(TcpMetric::DataSegsOut),
-            _ => true,
-        };
-        is_known.then_some(value)
     }
 
     /// Whether an option is in use.

@@ -37,10 +37,12 @@ mod tests {
     /// What is known of an account with these numbers, all others 0.
     fn known(numbers: &[(TcpMetric, u64)], metric: TcpMetric) -> Option<u64> {
         let mut info = TcpInfo::EMPTY;
-        TcpMetric::ALL.map(|metric| info.set(metric, 0));
-        numbers
-            .iter()
-            .for_each(|(metric, value)| info.set(*metric, *value));
+        for metric in TcpMetric::ALL {
+            info.set(metric, 0);
+        }
+        for (metric, value) in numbers {
+            info.set(*metric, *value);
+        }
         info.known(metric)
     }
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -303,5 +304,69 @@ fn columns_ask_for_the_details_they_need() {
             .map(|line| line.parse().unwrap())
             .collect();
         assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
+    });
+}
+
+/// A record of CSV, by the names of its columns.
+fn only_record(args: &[&str]) -> HashMap<String, String> {
+    let out = portstat::run(args).exited(0);
+    let [header, record] = &portstat::csv_records(out.text())[..] else {
+        panic!("{}", out.text());
+    };
+    header.iter().cloned().zip(record.iter().cloned()).collect()
+}
+
+#[test]
+fn flags_show_in_tables_and_csv_what_they_ask_for() {
+    beside_ss(|| {
+        let listener = socket::open(SockType::Stream, Ipv6Addr::LOCALHOST.into());
+        socket::set_v6only(&listener, true);
+        setsockopt(&listener, Mark, &77).unwrap();
+        socket::bind(&listener, SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0)).unwrap();
+        socket::listen(&listener, 1).unwrap();
+        let port = socket::local_address(&listener).port();
+        let client = socket::open(SockType::Stream, Ipv6Addr::LOCALHOST.into());
+        socket::connect(&client, socket::local_address(&listener)).unwrap();
+        let _server = socket::accept(&listener);
+        socket::end(&client);
+
+        let here = format!("sport = :{port}");
+        let json = only_socket(&["-tleim", "--tos", "--json", &here]);
+        let csv = only_record(&["-tleim", "--tos", "--format=csv", &here]);
+        for (name, expected) in [
+            ("mark", &json["extended"]["mark"]),
+            ("cookie", &json["extended"]["cookie"]),
+            ("cgroup_id", &json["extended"]["cgroup_id"]),
+            ("v6only", &json["v6only"]),
+            ("fwd_alloc_bytes", &json["memory"]["fwd_alloc_bytes"]),
+            ("snd_cwnd_segments", &json["tcp_info"]["snd_cwnd_segments"]),
+            ("rto_us", &json["tcp_info"]["rto_us"]),
+            ("class_id", &json["tos"]["class_id"]),
+        ] {
+            let expected = match expected {
+                Value::Null => String::new(),
+                value => value.to_string(),
+            };
+            assert_eq!(csv[name], expected, "{name}");
+        }
+        assert_eq!((&csv["mark"][..], &csv["v6only"][..]), ("77", "true"));
+        assert_eq!(csv["shutdown"], "none");
+        let there = format!("dport = :{port}");
+        let shut = only_record(&["-tae", "--format=csv", &there]);
+        assert_eq!(shut["shutdown"], "send");
+
+        for flag in ["-e", "--cgroup"] {
+            let table = portstat::run(&["-tan", flag, "--format=table"]).exited(0);
+            let mut lines = table.text().lines();
+            let heading = lines.next().unwrap();
+            for name in ["COOKIE", "V6ONLY", "MARK", "CGROUP", "SHUTDOWN"] {
+                assert!(heading.contains(name), "{heading}");
+            }
+            let row = lines.find(|line| line.contains(" 77 ")).unwrap();
+            assert!(row.contains(" true "), "{row}");
+        }
+        // What no row has, no table has.
+        let table = portstat::run(&["-tane", "--format=table", &there]).exited(0);
+        assert!(!table.text().contains("V6ONLY"), "{}", table.text());
     });
 }

@@ -5,7 +5,7 @@ use super::list::{ListArgs, ListPlan};
 use super::output::{Format, Output};
 use super::query::FamilyArg;
 use super::usage::UsageError;
-use crate::render::{Column, Csv};
+use crate::render::Csv;
 
 impl ListPlan {
     /// Resolves the arguments of `-E`.
@@ -25,7 +25,7 @@ impl ListPlan {
         plan.processes |= !plan.quiet;
         match output.format {
             Format::Csv if plan.columns.is_none() => {
-                plan.columns = Some(columns(&plan, everywhere));
+                plan.columns = Some(Csv::default_columns(plan.csv_asked(everywhere)));
             }
             // Neither is told of what is no more; ss's lines would be empty.
             Format::Plain => (plan.details.memory, plan.details.tos) = (false, false),
@@ -73,22 +73,13 @@ fn format(args: &ListArgs, global: &GlobalArgs, resolved: Format) -> Result<Form
     }
 }
 
-/// Those of CSV, between when it happened and what was there before.
-fn columns(plan: &ListPlan, everywhere: bool) -> Vec<Column> {
-    let usual = Csv::default_columns(plan.needs_owners(), plan.timers, plan.details, false);
-    let mut columns = vec![Column::At];
-    columns.extend(usual);
-    columns.extend(everywhere.then_some(Column::Netns));
-    columns.push(Column::LastState);
-    columns
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::args::Args;
     use super::super::output::Environment;
     use super::super::plan::{Job, Plan};
     use super::*;
+    use crate::render::Column;
     use std::ffi::OsString;
 
     fn events(args: &[&str], terminal: bool) -> Result<ListPlan, String> {

@@ -3,7 +3,7 @@
 use super::list::ListPlan;
 use super::output::Format;
 use crate::model::{DetailSet, Family, Protocol, Table};
-use crate::render::Column;
+use crate::render::{Column, CsvAsked, Detail};
 
 /// What must be read, which is what is printed or sorted by, and nothing else.
 impl ListPlan {
@@ -43,7 +43,7 @@ impl ListPlan {
             Some(Format::Plain) => !self.numeric,
             Some(Format::Table | Format::Json | Format::Jsonl | Format::Csv) => true,
         };
-        printed || self.names(Column::Service)
+        printed || self.named_columns().any(Column::needs_services)
     }
 
     /// Whether names of users are printed.
@@ -105,17 +105,32 @@ impl ListPlan {
 
     /// Whether names of network namespaces are printed, without being asked about.
     pub fn needs_namespaces(&self) -> bool {
-        self.names(Column::Netns)
+        self.named_columns().any(Column::needs_namespaces)
+    }
+
+    /// Whether paths of cgroups are printed.
+    pub fn needs_cgroups(&self) -> bool {
+        self.usual().is_some() && self.details.extended
+            || self.names(Column::Detail(Detail::Cgroup))
+    }
+
+    /// What CSV tells where no columns are chosen.
+    pub fn csv_asked(&self, namespaces: bool) -> CsvAsked {
+        CsvAsked {
+            owners: self.needs_owners(),
+            timers: self.timers,
+            details: self.details,
+            beyond_ip: self.is_beyond_ip(),
+            namespaces,
+            events: self.events,
+        }
     }
 
     /// The details to ask for.
     pub fn needed_details(&self) -> DetailSet {
         let printed = match self.usual() {
             None => DetailSet::NONE,
-            Some(Format::Plain | Format::Json | Format::Jsonl) => self.details,
-            Some(Format::Table | Format::Csv) => Column::of_details(self.details)
-                .map(Column::details)
-                .fold(DetailSet::NONE, DetailSet::union),
+            Some(_) => self.details,
         };
         self.named_columns()
             .map(Column::details)
@@ -143,17 +158,17 @@ mod tests {
         assert!(list(&["-tr", "--columns", "state,peer"]).needs_hosts());
         assert!(!list(&["-t", "--columns", "state,peer"]).needs_hosts());
 
-        for (format, hosts, extended) in [
-            ("plain", true, true),
-            ("table", true, false),
-            ("csv", false, false),
-            ("json", true, true),
-            ("jsonl", true, true),
+        for (format, hosts) in [
+            ("plain", true),
+            ("table", true),
+            ("csv", false),
+            ("json", true),
+            ("jsonl", true),
         ] {
             let list = list(&["-trem", "--format", format]);
             assert_eq!(list.needs_hosts(), hosts, "{format}");
-            assert_eq!(list.needed_details().extended, extended, "{format}");
-            assert!(list.needed_details().memory, "{format}");
+            assert!(list.needs_cgroups(), "{format}");
+            assert_eq!(list.needed_details(), list.details, "{format}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::sieve::Sieve;
 use crate::cli::{Format, ListPlan};
 use crate::collect::{Batch, Flow, Receiver, Request};
 use crate::model::Row;
-use crate::render::{Column, Csv, JsonFields, Plain, PlainOptions, json_row};
+use crate::render::{Csv, JsonFields, Plain, PlainOptions, json_row};
 
 /// Rows that are held back before the first is printed: the widths of plain fit them, and owners
 /// are looked for once they are known to exist. Most listings are shorter.
@@ -31,12 +31,7 @@ impl Writer {
         match plan.output.format {
             Format::Csv => Writer::Csv(Csv::new(
                 plan.columns.clone().unwrap_or_else(|| {
-                    let owners = plan.needs_owners();
-                    let (timers, details) = (plan.timers, plan.details);
-                    let beyond_ip = plan.is_beyond_ip();
-                    let mut columns = Csv::default_columns(owners, timers, details, beyond_ip);
-                    columns.extend(context.is_everywhere().then_some(Column::Netns));
-                    columns
+                    Csv::default_columns(plan.csv_asked(context.is_everywhere()))
                 }),
                 header,
             )),

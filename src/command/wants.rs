@@ -30,7 +30,7 @@ impl Wants {
             process_details: plan.needs_process_details() || judged.process_details,
             services: plan.needs_services(),
             users: plan.needs_users(),
-            cgroups: plan.needed_details().extended,
+            cgroups: plan.needs_cgroups(),
             hosts: plan.needs_hosts(),
             unix_peers: plan.needs_unix_peers(),
             judged_peers: judged.judged_peers,

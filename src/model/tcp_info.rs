@@ -1,5 +1,7 @@
 //! TCP's own account of a connection: `struct tcp_info` of linux/tcp.h and what comes with it.
 
+mod known;
+
 use std::net::IpAddr;
 
 macro_rules! metrics {
@@ -167,7 +169,7 @@ impl TcpInfo {
         self.values[metric as usize] = value;
     }
 
-    /// A number, when it is known.
+    /// A number as the kernel tells it, when it tells it.
     pub fn get(&self, metric: TcpMetric) -> Option<u64> {
         Some(self.values[metric as usize]).filter(|&value| value != TcpInfo::UNKNOWN)
     }

@@ -15,7 +15,7 @@ pub(super) fn push_below(out: &mut Vec<u8>, columns: &[Column], row: &Row<'_>, r
     for column in columns {
         cell.clear();
         column.push(&mut cell, row);
-        if cell.is_empty() {
+        if column.is_idle(row, &cell) {
             continue;
         }
         let name = column.heading().to_ascii_lowercase();

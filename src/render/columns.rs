@@ -1,101 +1,145 @@
 //! The columns of table, plain and CSV: their names, their cells, their order.
 
+mod asked;
 mod cells;
+mod detail;
 mod sort;
+mod value;
 
 use std::str::FromStr;
 
+pub use detail::Detail;
 pub use sort::SortKey;
 
-use crate::model::{DetailSet, TcpMetric};
+use crate::model::TcpMetric;
 
-/// What a column shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Column {
+macro_rules! columns {
+    ($($(#[$doc:meta])* $column:ident $name:literal,)*) => {
+        /// What a column shows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Column {
+            $($(#[$doc])* $column,)*
+            /// A detail.
+            Detail(Detail),
+            /// A number that TCP tells.
+            Metric(TcpMetric),
+        }
+
+        impl Column {
+            /// Every column but those of details.
+            const FIXED: [Column; [$($name),*].len()] = [$(Column::$column),*];
+
+            /// The name by which it is asked for, and its heading in CSV.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Column::$column => $name,)*
+                    Column::Detail(detail) => detail.name(),
+                    Column::Metric(metric) => metric.name(),
+                }
+            }
+        }
+    };
+}
+
+columns! {
     /// `tcp`, `udp`.
-    Proto,
+    Proto "proto",
     /// `ipv4`, `ipv6`.
-    Family,
+    Family "family",
     /// ss's name of the state.
-    State,
+    State "state",
     /// Bytes to read, or connections to accept.
-    RecvQ,
+    RecvQ "recv_q",
     /// Bytes not acknowledged, or the most connections that may wait.
-    SendQ,
+    SendQ "send_q",
     /// Local address and port.
-    Local,
+    Local "local",
     /// Local address.
-    LocalAddr,
+    LocalAddr "local_addr",
     /// Local port, a number.
-    LocalPort,
+    LocalPort "local_port",
     /// Peer's address and port.
-    Peer,
+    Peer "peer",
     /// Peer's address.
-    PeerAddr,
+    PeerAddr "peer_addr",
     /// Peer's port, a number.
-    PeerPort,
+    PeerPort "peer_port",
     /// Service of the local port, or else of the peer's.
-    Service,
+    Service "service",
+    /// Service of the local port.
+    LocalService "local_service",
+    /// Service of the peer's port.
+    PeerService "peer_service",
     /// IANA's class of the local port.
-    Class,
+    Class "class",
+    /// IANA's class of the peer's port.
+    PeerClass "peer_class",
     /// Interface it is bound to.
-    Iface,
+    Iface "iface",
     /// Whether an IPv6 socket refuses IPv4.
-    V6only,
+    V6only "v6only",
     /// Processes that hold it.
-    Process,
+    Process "process",
     /// Their pids.
-    Pid,
+    Pid "pid",
+    /// Their names.
+    Comm "comm",
+    /// The descriptors by which they hold it.
+    Fd "fd",
     /// Whether the owners are known, and if not, why.
-    OwnersStatus,
+    OwnersStatus "owners_status",
     /// Files they run.
-    Exe,
+    Exe "exe",
     /// systemd units they run in.
-    Unit,
+    Unit "unit",
     /// Containers they run in.
-    Container,
+    Container "container",
     /// Name of its user, or the number.
-    User,
+    User "user",
     /// Number of its user.
-    Uid,
+    Uid "uid",
     /// Its inode.
-    Inode,
+    Inode "inode",
     /// The kernel's number of it.
-    Cookie,
+    Cookie "cookie",
     /// Name of its network namespace, or the inode.
-    Netns,
+    Netns "netns",
+    /// Inode of its network namespace.
+    NetnsInode "netns_inode",
+    /// Container whose network namespace that is.
+    NetnsContainer "netns_container",
     /// When it was destroyed.
-    At,
+    At "at",
     /// The state in which it was last seen before.
-    LastState,
+    LastState "last_state",
     /// The timer it waits on.
-    Timer,
-    /// Bytes received and not yet read, with overheads.
-    Rmem,
-    /// The most of them.
-    Rcvbuf,
-    /// Bytes queued to send, with overheads.
-    Wmem,
-    /// The most of them.
-    Sndbuf,
-    /// Packets dropped for want of memory.
-    Drops,
-    /// Type of service, or traffic class.
-    Tos,
-    /// Congestion control.
-    Congestion,
+    Timer "timer",
+    /// What that timer is for.
+    TimerKind "timer_kind",
+    /// When it fires, in milliseconds.
+    TimerExpires "timer_expires_ms",
+    /// Retransmissions so far.
+    TimerRetransmits "timer_retransmits",
     /// What a unix or packet socket carries.
-    Kind,
+    Kind "kind",
     /// Name of a unix socket.
-    Path,
+    Path "path",
     /// Name of the one it is connected to.
-    PeerPath,
+    PeerPath "peer_path",
     /// Inode of the one it is connected to.
-    PeerInode,
+    PeerInode "peer_inode",
     /// Processes that hold the one it is connected to.
-    PeerProcess,
-    /// A number that TCP tells.
-    Metric(TcpMetric),
+    PeerProcess "peer_process",
+    /// Name of what a packet or netlink socket speaks.
+    LocalProtocol "local_protocol",
+    /// Number of that.
+    LocalProtocolNumber "local_protocol_number",
+    /// Port id of a netlink socket.
+    LocalPortId "local_port_id",
+    /// Port id that it is connected to.
+    PeerPortId "peer_port_id",
+    /// Multicast group that it sends to.
+    PeerGroup "peer_group",
 }
 
 /// A name that is no column's.
@@ -104,169 +148,26 @@ pub enum Column {
 pub struct UnknownColumn(pub String);
 
 impl Column {
-    /// Every column but TCP's numbers.
-    const FIXED: [Column; 41] = [
-        Column::Proto,
-        Column::Family,
-        Column::State,
-        Column::RecvQ,
-        Column::SendQ,
-        Column::Local,
-        Column::LocalAddr,
-        Column::LocalPort,
-        Column::Peer,
-        Column::PeerAddr,
-        Column::PeerPort,
-        Column::Service,
-        Column::Class,
-        Column::Iface,
-        Column::V6only,
-        Column::Process,
-        Column::Pid,
-        Column::OwnersStatus,
-        Column::Exe,
-        Column::Unit,
-        Column::Container,
-        Column::User,
-        Column::Uid,
-        Column::Inode,
-        Column::Cookie,
-        Column::Netns,
-        Column::At,
-        Column::LastState,
-        Column::Timer,
-        Column::Rmem,
-        Column::Rcvbuf,
-        Column::Wmem,
-        Column::Sndbuf,
-        Column::Drops,
-        Column::Tos,
-        Column::Congestion,
-        Column::Kind,
-        Column::Path,
-        Column::PeerPath,
-        Column::PeerInode,
-        Column::PeerProcess,
-    ];
-
-    /// Those that CSV has of sockets beyond IP.
-    pub(super) const BEYOND_IP: [Column; 7] = [
-        Column::Kind,
-        Column::Local,
-        Column::Peer,
-        Column::Path,
-        Column::PeerPath,
-        Column::PeerInode,
-        Column::PeerProcess,
-    ];
-
     /// Every column.
     pub fn all() -> impl Iterator<Item = Column> {
-        Column::FIXED
-            .into_iter()
-            .chain(TcpMetric::ALL.map(Column::Metric))
-    }
-
-    /// The columns that a flag for details adds.
-    pub fn of_details(asked: DetailSet) -> impl Iterator<Item = Column> {
-        let extended = [Column::Uid, Column::Inode, Column::Class];
-        let memory = [
-            Column::Rmem,
-            Column::Rcvbuf,
-            Column::Wmem,
-            Column::Sndbuf,
-            Column::Drops,
-        ];
-        let info = [
-            Column::Congestion,
-            Column::Metric(TcpMetric::Rtt),
-            Column::Metric(TcpMetric::SndCwnd),
-            Column::Metric(TcpMetric::TotalRetrans),
-            Column::Metric(TcpMetric::BytesAcked),
-            Column::Metric(TcpMetric::BytesReceived),
-        ];
-        let of =
-            |asked: bool, columns: &[Column]| if asked { columns.to_vec() } else { Vec::new() };
-        [
-            of(asked.extended, &extended),
-            of(asked.memory, &memory),
-            of(asked.info, &info),
-            of(asked.tos, &[Column::Tos]),
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    /// The details that it needs.
-    pub const fn details(self) -> DetailSet {
-        let mut details = DetailSet::NONE;
-        match self {
-            Column::Rmem | Column::Rcvbuf | Column::Wmem | Column::Sndbuf | Column::Drops => {
-                details.memory = true;
-            }
-            Column::Congestion | Column::Metric(_) => details.info = true,
-            Column::Tos => details.tos = true,
-            _ => {}
-        }
-        details
-    }
-
-    /// The name by which it is asked for, and its heading in CSV.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Column::Proto => "proto",
-            Column::Family => "family",
-            Column::State => "state",
-            Column::RecvQ => "recv_q",
-            Column::SendQ => "send_q",
-            Column::Local => "local",
-            Column::LocalAddr => "local_addr",
-            Column::LocalPort => "local_port",
-            Column::Peer => "peer",
-            Column::PeerAddr => "peer_addr",
-            Column::PeerPort => "peer_port",
-            Column::Service => "service",
-            Column::Class => "class",
-            Column::Iface => "iface",
-            Column::V6only => "v6only",
-            Column::Process => "process",
-            Column::Pid => "pid",
-            Column::OwnersStatus => "owners_status",
-            Column::Exe => "exe",
-            Column::Unit => "unit",
-            Column::Container => "container",
-            Column::User => "user",
-            Column::Uid => "uid",
-            Column::Inode => "inode",
-            Column::Cookie => "cookie",
-            Column::Netns => "netns",
-            Column::At => "at",
-            Column::LastState => "last_state",
-            Column::Timer => "timer",
-            Column::Rmem => "rmem",
-            Column::Rcvbuf => "rcvbuf",
-            Column::Wmem => "wmem",
-            Column::Sndbuf => "sndbuf",
-            Column::Drops => "drops",
-            Column::Tos => "tos",
-            Column::Congestion => "congestion",
-            Column::Kind => "kind",
-            Column::Path => "path",
-            Column::PeerPath => "peer_path",
-            Column::PeerInode => "peer_inode",
-            Column::PeerProcess => "peer_process",
-            Column::Metric(metric) => metric.name(),
-        }
+        let details = Detail::ALL.map(Column::Detail);
+        let metrics = TcpMetric::ALL.map(Column::Metric);
+        Column::FIXED.into_iter().chain(details).chain(metrics)
     }
 
     /// Its heading in a table: `RECV-Q`.
     pub fn heading(self) -> String {
         let name = match self {
-            // Those of `-i`, for which a terminal is narrow.
+            // Those of tables, for which a terminal is narrow.
             Column::Metric(TcpMetric::SndCwnd) => "cwnd",
             Column::Metric(TcpMetric::TotalRetrans) => "retrans",
             Column::Metric(TcpMetric::BytesAcked) => "acked",
             Column::Metric(TcpMetric::BytesReceived) => "received",
+            Column::Detail(Detail::WmemAlloc) => "wmem_alloc",
+            Column::Detail(Detail::FwdAlloc) => "fwd_alloc",
+            Column::Detail(Detail::Optmem) => "optmem",
+            Column::Detail(Detail::Backlog) => "backlog",
+            Column::Detail(Detail::BbrBandwidth) => "bbr_bandwidth",
             other => other.name(),
         };
         name.to_ascii_uppercase().replace('_', "-")
@@ -293,6 +194,8 @@ impl Column {
             self,
             Column::Process
                 | Column::Pid
+                | Column::Comm
+                | Column::Fd
                 | Column::OwnersStatus
                 | Column::Exe
                 | Column::Unit
@@ -305,7 +208,27 @@ impl Column {
     pub const fn is_told_by_tables(self) -> bool {
         matches!(
             self,
-            Column::User | Column::Uid | Column::Inode | Column::V6only
+            Column::User
+                | Column::Uid
+                | Column::Inode
+                | Column::V6only
+                | Column::Detail(Detail::Mark | Detail::Cgroup | Detail::CgroupId)
+        )
+    }
+
+    /// Whether it shows the name of a service.
+    pub const fn needs_services(self) -> bool {
+        matches!(
+            self,
+            Column::Service | Column::LocalService | Column::PeerService
+        )
+    }
+
+    /// Whether it shows what its network namespace is.
+    pub const fn needs_namespaces(self) -> bool {
+        matches!(
+            self,
+            Column::Netns | Column::NetnsInode | Column::NetnsContainer
         )
     }
 
@@ -357,5 +280,7 @@ impl FromStr for Column {
     }
 }
 
+#[cfg(test)]
+mod leaves;
 #[cfg(test)]
 mod tests;

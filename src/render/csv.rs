@@ -25,6 +25,23 @@ const DEFAULT: [Column; 18] = [
     Column::Timer,
 ];
 
+/// What a listing is to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CsvAsked {
+    /// Owners.
+    pub owners: bool,
+    /// Timers.
+    pub timers: bool,
+    /// Details.
+    pub details: DetailSet,
+    /// Of unix, packet and netlink sockets.
+    pub beyond_ip: bool,
+    /// Network namespaces.
+    pub namespaces: bool,
+    /// How sockets ended.
+    pub events: bool,
+}
+
 /// A listing under way.
 #[derive(Debug)]
 pub struct Csv {
@@ -35,21 +52,29 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// The columns when none are chosen.
-    pub fn default_columns(
-        owners: bool,
-        timers: bool,
-        details: DetailSet,
-        beyond_ip: bool,
-    ) -> Vec<Column> {
-        let of_ends = Column::BEYOND_IP.into_iter().filter(|_| beyond_ip);
-        DEFAULT
+    /// The columns when none are chosen. What scripts find by its place stays there: later ones
+    /// come behind.
+    pub fn default_columns(asked: CsvAsked) -> Vec<Column> {
+        let details = Column::of_details(asked.details);
+        let mut columns: Vec<Column> = DEFAULT
             .into_iter()
-            .chain(of_ends)
-            .filter(|column| owners || !column.needs_owners())
-            .filter(|column| timers || *column != Column::Timer)
-            .chain(Column::of_details(details).filter(|column| !DEFAULT.contains(column)))
-            .collect()
+            .chain(Column::BEYOND_IP.into_iter().filter(|_| asked.beyond_ip))
+            .filter(|column| asked.owners || !column.needs_owners())
+            .filter(|column| asked.timers || *column != Column::Timer)
+            .chain(
+                details
+                    .into_iter()
+                    .filter(|column| !DEFAULT.contains(column)),
+            )
+            .collect();
+        if asked.events {
+            columns.insert(0, Column::At);
+        }
+        columns.extend(asked.namespaces.then_some(Column::Netns));
+        columns.extend(asked.events.then_some(Column::LastState));
+        columns.extend(Column::OF_TIMER.into_iter().filter(|_| asked.timers));
+        columns.extend(Column::more_of_details(asked.details, asked.beyond_ip));
+        columns
     }
 
     /// A listing without rows yet.

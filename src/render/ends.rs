@@ -149,6 +149,15 @@ pub(super) fn push_ss_second(out: &mut Vec<u8>, row: &Row<'_>, side: Side, numer
     }
 }
 
+/// Name of what a packet or netlink socket speaks.
+pub(super) fn protocol_name(ends: &Ends) -> Option<&'static str> {
+    match ends {
+        Ends::Packet(ends) => frame_protocol_name(ends.protocol),
+        Ends::Netlink(ends) => netlink_protocol_names(ends.protocol).map(|(_, name)| name),
+        Ends::Unix(_) | Ends::Inet(_) => None,
+    }
+}
+
 /// The interface of a packet socket.
 fn push_link(out: &mut Vec<u8>, row: &Row<'_>) {
     match row.socket.interface {

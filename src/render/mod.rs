@@ -27,8 +27,8 @@ mod verdict;
 pub mod why;
 
 pub use clock::utc;
-pub use columns::{Column, SortKey, UnknownColumn};
-pub use csv::Csv;
+pub use columns::{Column, Detail, SortKey, UnknownColumn};
+pub use csv::{Csv, CsvAsked};
 pub use json::{Collection, Document, JsonFields, row as json_row};
 pub use overview::overview;
 pub use paint::Paint;

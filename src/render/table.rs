@@ -68,15 +68,23 @@ impl TableOptions {
             columns.extend([Column::Inode, Column::PeerInode]);
         }
         columns.extend(self.details());
+        columns.extend(self.more_details());
         columns
     }
 
-    /// Those that stand below the row where there is no room for them.
+    /// What is read first of the details.
     fn details(&self) -> Vec<Column> {
         let timer = self.timers.then_some(Column::Timer);
         let peer = (self.beyond_ip && self.details.extended).then_some(Column::PeerInode);
         let details = Column::of_details(self.details);
         timer.into_iter().chain(details).chain(peer).collect()
+    }
+
+    /// All else of the details that a person reads.
+    fn more_details(&self) -> Vec<Column> {
+        let mut more = Column::more_of_details(self.details, self.beyond_ip);
+        more.retain(|column| column.is_for_people());
+        more
     }
 }
 
@@ -221,13 +229,15 @@ impl Grid {
             count,
         };
         if options.columns.is_none() {
+            grid.move_below(&options.more_details(), options.width);
             grid.move_below(&options.details(), options.width);
         }
         grid.fit(options);
         grid
     }
 
-    /// Moves details below the rows where they do not fit beside the others.
+    /// Moves details below the rows, before those that are there, where they do not fit beside the
+    /// other columns.
     fn move_below(&mut self, details: &[Column], room: Option<usize>) {
         let Some(room) = room.filter(|room| self.excess(*room, GAP) > 0) else {
             return;
@@ -243,8 +253,11 @@ impl Grid {
             return;
         }
         (self.columns, self.widths) = beside.into_iter().unzip();
-        let below = below.into_iter().map(|(column, _)| column);
-        self.below = Some((below.collect(), room));
+        let mut below: Vec<Column> = below.into_iter().map(|(column, _)| column).collect();
+        if let Some((less, _)) = self.below.take() {
+            below.extend(less);
+        }
+        self.below = Some((below, room));
     }
 
     /// Makes the table fit: by narrower gaps, by its widest column, then without the user. One

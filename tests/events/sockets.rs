@@ -129,6 +129,29 @@ fn the_last_account_of_a_connection_tells_what_it_carried() {
     });
 }
 
+#[test]
+fn a_listener_leaves_no_account_of_what_never_happened() {
+    in_namespace(|| {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stream = Stream::of(&["-i"]);
+        drop(listener);
+        let told = stream.event_on(port);
+        for name in [
+            "last_data_sent_ms",
+            "last_data_recv_ms",
+            "last_ack_recv_ms",
+            "pmtu_bytes",
+            "rtt_us",
+            "rttvar_us",
+        ] {
+            let number = told["tcp_info"].get(name);
+            assert_eq!(number, Some(&Value::Null), "{name}: {told}");
+        }
+        assert_eq!(told["tcp_info"]["bytes_sent"], 0, "{told}");
+    });
+}
+
 /// What identifies a socket in a line of plain.
 fn tuples(lines: impl Iterator<Item = String>) -> Vec<(String, String, String)> {
     let mut tuples: Vec<_> = lines

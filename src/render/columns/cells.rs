@@ -7,9 +7,9 @@ use super::super::address::{
 };
 use super::super::clock::{push_timer, utc};
 use super::super::{ends, escape};
-use super::Column;
+use super::{Column, Detail};
 use crate::model::{
-    Endpoint, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind, short_container,
+    Endpoint, Ends, Owner, Owners, PortClass, Protocol, Row, TcpMetric, TimerKind, short_container,
 };
 
 /// Processes that a cell of a table names before it counts the rest.
@@ -30,7 +30,14 @@ impl Column {
             Column::Service => {
                 escape::push_terminal(out, row.service().unwrap_or_default().as_bytes());
             }
-            Column::Class => push_class(out, row),
+            Column::Class => push_class(out, row, socket.inet().map(|ends| ends.local)),
+            Column::PeerClass => push_class(out, row, peer(row)),
+            Column::LocalService => {
+                escape::push_terminal(out, row.local_service.unwrap_or_default().as_bytes());
+            }
+            Column::PeerService => {
+                escape::push_terminal(out, row.peer_service.unwrap_or_default().as_bytes());
+            }
             Column::Iface if socket.interface == 0 => {}
             Column::Iface => push_interface(out, row),
             Column::V6only => out.extend_from_slice(match socket.v6only {
@@ -42,6 +49,10 @@ impl Column {
                 if let Some(namespace) = row.namespace {
                     escape::push_terminal(out, &namespace.label());
                 }
+            }
+            Column::NetnsContainer => {
+                let container = row.namespace.and_then(|it| it.container.as_deref());
+                escape::push_terminal(out, container.unwrap_or_default());
             }
             Column::At => {
                 if let Some(destruction) = row.destruction {
@@ -55,10 +66,17 @@ impl Column {
                 }
             }
             Column::Timer => push_timer_cell(out, row),
-            Column::Congestion => {
-                let tcp = row.details.and_then(|details| details.tcp.as_deref());
-                if let Some(name) = tcp.and_then(|tcp| tcp.congestion.as_ref()) {
-                    escape::push_terminal(out, name.as_bytes());
+            Column::TimerKind => {
+                let name = socket.timer.map_or("", |timer| timer.kind.name());
+                out.extend_from_slice(name.as_bytes());
+            }
+            Column::LocalProtocol => {
+                let name = ends::protocol_name(&socket.ends).unwrap_or_default();
+                out.extend_from_slice(name.as_bytes());
+            }
+            Column::Detail(detail) => {
+                if let Some(value) = detail.value(row) {
+                    value.push(out);
                 }
             }
             Column::Kind => {
@@ -69,6 +87,8 @@ impl Column {
             Column::PeerPath => push_path(out, row.peer_name()),
             Column::Process
             | Column::Pid
+            | Column::Comm
+            | Column::Fd
             | Column::OwnersStatus
             | Column::Exe
             | Column::Unit
@@ -83,12 +103,13 @@ impl Column {
             | Column::Inode
             | Column::Cookie
             | Column::PeerInode
-            | Column::Rmem
-            | Column::Rcvbuf
-            | Column::Wmem
-            | Column::Sndbuf
-            | Column::Drops
-            | Column::Tos
+            | Column::NetnsInode
+            | Column::TimerExpires
+            | Column::TimerRetransmits
+            | Column::LocalProtocolNumber
+            | Column::LocalPortId
+            | Column::PeerPortId
+            | Column::PeerGroup
             | Column::Metric(_) => {
                 if let Some(number) = self.number(row) {
                     push_number(out, number);
@@ -103,6 +124,12 @@ impl Column {
             Column::Process => push_processes(out, &row.owners),
             Column::Pid => push_each(out, row, |out, owner| {
                 push_number(out, owner.holder.pid);
+            }),
+            Column::Comm => push_each(out, row, |out, owner| {
+                push_listed(out, &owner.process.comm);
+            }),
+            Column::Fd => push_each(out, row, |out, owner| {
+                push_number(out, owner.holder.fd);
             }),
             Column::OwnersStatus => {
                 out.extend_from_slice(row.owners.status().unwrap_or_default().as_bytes());
@@ -132,8 +159,6 @@ impl Column {
     pub(super) fn number(self, row: &Row<'_>) -> Option<u64> {
         let socket = row.socket;
         let told = |number: u64| Some(number).filter(|&number| number != 0);
-        let details = || row.details;
-        let memory = || details()?.memory;
         match self {
             Column::RecvQ => Some(u64::from(socket.queues.recv_q())),
             Column::SendQ => Some(u64::from(socket.queues.send_q())),
@@ -143,13 +168,27 @@ impl Column {
             Column::Inode => told(socket.inode),
             Column::Cookie => told(socket.cookie),
             Column::PeerInode => told(u64::from(socket.unix()?.peer)),
-            Column::Rmem => Some(u64::from(memory()?.rmem_alloc)),
-            Column::Rcvbuf => Some(u64::from(memory()?.rcvbuf)),
-            Column::Wmem => Some(u64::from(memory()?.wmem_queued)),
-            Column::Sndbuf => Some(u64::from(memory()?.sndbuf)),
-            Column::Drops => memory()?.drops.map(u64::from),
-            Column::Tos => details()?.tos.or(details()?.traffic_class).map(u64::from),
-            Column::Metric(metric) => details()?.tcp.as_ref()?.info.as_ref()?.get(metric),
+            Column::NetnsInode => row.namespace?.inode,
+            Column::TimerExpires => Some(u64::from(socket.timer?.expires_ms)),
+            Column::TimerRetransmits => Some(u64::from(socket.timer?.retransmits)),
+            Column::LocalProtocolNumber
+            | Column::LocalPortId
+            | Column::PeerPortId
+            | Column::PeerGroup => self.number_beyond_ip(&socket.ends),
+            Column::Detail(detail) => detail.value(row)?.number(),
+            Column::Metric(metric) => row.details?.tcp.as_ref()?.info.as_ref()?.known(metric),
+            _ => None,
+        }
+    }
+
+    /// A number of a packet or netlink socket.
+    fn number_beyond_ip(self, ends: &Ends) -> Option<u64> {
+        match (self, ends) {
+            (Column::LocalProtocolNumber, Ends::Packet(ends)) => Some(u64::from(ends.protocol)),
+            (Column::LocalProtocolNumber, Ends::Netlink(ends)) => Some(u64::from(ends.protocol)),
+            (Column::LocalPortId, Ends::Netlink(ends)) => Some(u64::from(ends.port)),
+            (Column::PeerPortId, Ends::Netlink(ends)) => Some(u64::from(ends.peer?.port)),
+            (Column::PeerGroup, Ends::Netlink(ends)) => Some(u64::from(ends.peer?.group)),
             _ => None,
         }
     }
@@ -157,8 +196,18 @@ impl Column {
     /// Whether a cell says nothing that would be missed in a table.
     pub fn is_idle(self, row: &Row<'_>, cell: &[u8]) -> bool {
         match self {
-            Column::RecvQ | Column::SendQ | Column::Drops => cell == b"0" || cell.is_empty(),
-            Column::Metric(TcpMetric::TotalRetrans) => cell == b"0" || cell.is_empty(),
+            Column::RecvQ
+            | Column::SendQ
+            | Column::Metric(TcpMetric::TotalRetrans)
+            | Column::Detail(Detail::Mark | Detail::Drops | Detail::Backlog)
+            | Column::Detail(Detail::WmemAlloc | Detail::FwdAlloc | Detail::Optmem)
+            | Column::Detail(Detail::TrafficClass | Detail::ClassId | Detail::CopyThreshold)
+            | Column::Detail(Detail::RxRingRetire | Detail::RxRingFeatures)
+            | Column::Detail(Detail::TxRingRetire | Detail::TxRingFeatures) => {
+                cell == b"0" || cell.is_empty()
+            }
+            Column::V6only => cell != b"true",
+            Column::Detail(Detail::Shutdown) => cell == b"none" || cell.is_empty(),
             Column::Peer => !row.socket.has_peer() || cell.is_empty(),
             Column::Process | Column::PeerProcess => cell.is_empty() || cell == b"-",
             _ => cell.is_empty(),
@@ -179,11 +228,10 @@ fn push_half(out: &mut Vec<u8>, end: Option<Endpoint>) {
     }
 }
 
-/// The class of the local port; of a raw socket that is a protocol of IP, and has none.
-fn push_class(out: &mut Vec<u8>, row: &Row<'_>) {
-    let ends = row.socket.inet();
-    let ends = ends.filter(|_| row.socket.protocol != Protocol::Raw);
-    let class = ends.map_or("", |ends| PortClass::of(ends.local.port).name());
+/// The class of a port; of a raw socket that is a protocol of IP, and has none.
+fn push_class(out: &mut Vec<u8>, row: &Row<'_>, end: Option<Endpoint>) {
+    let end = end.filter(|_| row.socket.protocol != Protocol::Raw);
+    let class = end.map_or("", |end| PortClass::of(end.port).name());
     out.extend_from_slice(class.as_bytes());
 }
 

@@ -105,7 +105,7 @@ fn push_tcp(out: &mut Vec<u8>, tcp: &TcpDetails) {
                 out.extend_from_slice(b",\"");
                 out.extend_from_slice(metric.name().as_bytes());
                 out.extend_from_slice(b"\":");
-                push_optional_number(out, info.get(metric));
+                push_optional_number(out, info.known(metric));
             }
             out.push(b'}');
         }

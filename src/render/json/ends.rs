@@ -3,10 +3,9 @@
 use super::{push_optional, push_optional_number, push_owners};
 use crate::model::{
     Details, Ends, EndsDetails, NetlinkDetails, PacketDetails, PacketRing, Row, UnixDetails,
-    frame_protocol_name, netlink_protocol_names,
 };
 use crate::render::address::push_number;
-use crate::render::ends::{fanout_name, name_text};
+use crate::render::ends::{fanout_name, name_text, protocol_name};
 use crate::render::escape::push_json;
 
 /// Appends `"kind":…,"local":{…},"peer":{…}|null` of a socket without addresses.
@@ -17,21 +16,20 @@ pub(super) fn push_ends(out: &mut Vec<u8>, row: &Row<'_>) {
         out.extend_from_slice(b"\",");
     }
     out.extend_from_slice(b"\"local\":{");
+    let protocol = protocol_name(&row.socket.ends).map(str::as_bytes);
     match &row.socket.ends {
         Ends::Unix(_) => push_name(out, row.name()),
         Ends::Packet(ends) => {
             out.extend_from_slice(b"\"protocol\":");
-            push_optional(out, frame_protocol_name(ends.protocol).map(str::as_bytes));
+            push_optional(out, protocol);
             out.extend_from_slice(b",\"protocol_number\":");
             push_number(out, ends.protocol);
             out.extend_from_slice(b",\"iface\":");
             super::push_iface(out, row);
         }
         Ends::Netlink(ends) => {
-            let name =
-                netlink_protocol_names(ends.protocol).map(|(_, of_kernel)| of_kernel.as_bytes());
             out.extend_from_slice(b"\"protocol\":");
-            push_optional(out, name);
+            push_optional(out, protocol);
             out.extend_from_slice(b",\"protocol_number\":");
             push_number(out, ends.protocol);
             out.extend_from_slice(b",\"port_id\":");

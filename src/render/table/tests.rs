@@ -95,7 +95,7 @@ fn details_without_room_stand_below_their_row() {
         ..DetailSet::NONE
     };
     for count in [1, MOST_WRAPPED + 1] {
-        let text = drawn_with(count, "web", Some(50), details);
+        let text = drawn_with(count, "web", Some(45), details);
         let lines: Vec<&str> = text.lines().take(4).collect();
         assert_eq!(
             lines,
@@ -103,7 +103,7 @@ fn details_without_room_stand_below_their_row() {
                 "PROTO  SEND-Q  LOCAL         PROCESS   USER",
                 &format!("LISTEN {count}"),
                 "tcp    128     127.0.0.1:80  web[1,2]  root",
-                "        uid:0 inode:5 class:system",
+                "        uid:0 inode:5 class:system cookie:1",
             ]
         );
         let narrow = drawn_with(count, "web", Some(20), details);
@@ -112,9 +112,16 @@ fn details_without_room_stand_below_their_row() {
             "{narrow}"
         );
     }
+    // What is read first goes last.
+    let text = drawn_with(1, "web", Some(64), details);
+    assert!(text.contains("USER  UID  INODE  CLASS\n"), "{text}");
+    assert!(text.ends_with("system\n        cookie:1\n"), "{text}");
     for width in [None, Some(100)] {
         let text = drawn_with(1, "web", width, details);
-        assert!(text.contains("USER  UID  INODE  CLASS\n"), "{text}");
+        assert!(
+            text.contains("USER  UID  INODE  CLASS   COOKIE\n"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), 3);
     }
 }

@@ -64,11 +64,12 @@ fn connection(port: u16) -> (OwnedFd, u16) {
 fn a_port_in_the_range_may_have_been_asked_for() {
     in_namespace(|| {
         sysctl("net.ipv4.ip_local_port_range", "40000 40099");
+        // First those that are asked for: what is drawn may be any other.
         let (server, asked) = listener(40007);
+        let (_bound, bound) = listener(40008);
         let (_chosen, chosen) = listener(0);
         let (_outside, outside) = listener(80);
         let (_client, client) = connection(outside);
-        let (_bound, bound) = listener(40008);
         let mut expected = [chosen, client];
         expected.sort_unstable();
         assert_eq!(ports(&list("autobound")), expected);

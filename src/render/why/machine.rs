@@ -174,7 +174,7 @@ pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {
 /// An address that is there, whichever the port.
 pub(super) fn own_address(case: &Case<'_>) -> Vec<Advice> {
     plain(match case.query().operation {
-        Operation::Bind => "use an address of this machine, one that it has now",
+        Operation::Bind => "use an address of this machine (ip addr lists them)",
         Operation::Connect { .. } => {
             "connect from an address of this machine, or leave it to the routes"
         }

@@ -34,6 +34,7 @@ mod recorder;
 mod recording;
 mod resolve;
 mod socket_flags;
+mod space;
 pub mod terminal;
 mod threads;
 mod visibility;
@@ -46,7 +47,7 @@ pub use bpf::{Unavailable, describes_bound_sockets, tcp_flags, udp_flags};
 pub use dump::{AdminDetails, Dump};
 pub use enter::NetnsTarget;
 pub use errno::errno;
-pub use everywhere::{Everywhere, Space};
+pub use everywhere::Everywhere;
 pub use exchange::Exchange;
 pub use files::{LockedFile, replace_file};
 pub use holders::find_holders;
@@ -55,7 +56,9 @@ pub use input::read_input;
 pub use lookup::{first_netns, user_id};
 pub use multicast::{Announcements, Received, Waited, wait_for_announcements};
 pub use names::{own_uid, user_name};
-pub use netns::{NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces};
+pub use netns::{
+    NamespaceTables, NetworkNamespace, NetworkNamespaces, has_ended, reachable_namespaces,
+};
 pub use netns_error::NetnsError;
 pub use open_files::HolderMethod;
 pub use patience::Patience;
@@ -65,6 +68,7 @@ pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;
 pub use socket_flags::socket_flags;
+pub use space::Space;
 pub use threads::{
     blocked_threads, descriptor_info, descriptor_target, descriptors, process_exists, program,
 };

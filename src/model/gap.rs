@@ -6,6 +6,8 @@ use super::{EntryRights, Protocol, Table, UnseenNamespaces};
 
 /// The `what` of gaps that lose sockets.
 const SOCKETS: &str = "sockets";
+/// More network namespaces than this are counted, not named.
+const MOST_NAMED: usize = 4;
 
 /// Something that the answer lacks. Each is one line on stderr and one entry in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +90,10 @@ pub enum Gap {
         /// Why.
         why: UnseenNamespaces,
     },
-    /// Something in one network namespace of several.
+    /// Something in one network namespace of several, or the same in some of them.
     Within {
-        /// What it is called.
-        namespace: String,
+        /// What they are called, as [shown](super::Namespace::shown).
+        namespaces: Vec<String>,
         /// What is missing there.
         gap: Box<Gap>,
     },
@@ -204,9 +206,9 @@ impl Gap {
             | Gap::Unresolved { .. }
             | Gap::Untold { .. }
             | Gap::Namespaces { .. } => None,
-            Gap::Within { namespace, gap } => Some(match gap.place() {
-                Some(place) => format!("netns {namespace}: {place}"),
-                None => format!("netns {namespace}"),
+            Gap::Within { namespaces, gap } => Some(match gap.place() {
+                Some(place) => format!("{}: {place}", within(namespaces)),
+                None => within(namespaces),
             }),
             Gap::Fallback { tables, .. } | Gap::Broken { tables, .. } => Some(list(tables)),
             Gap::Unread { table, .. } => Some(table.to_string()),
@@ -248,7 +250,20 @@ impl Gap {
         }
     }
 
-    /// Takes another gap into this one where both say the same of different tables.
+    /// One gap where several say the same of different tables or network namespaces.
+    pub fn merged(gaps: Vec<Gap>) -> Vec<Gap> {
+        let mut merged: Vec<Gap> = Vec::new();
+        for gap in gaps {
+            let joined = merged.iter_mut().any(|known| known.absorb(&gap));
+            if !joined && !merged.contains(&gap) {
+                merged.push(gap);
+            }
+        }
+        merged
+    }
+
+    /// Takes another gap into this one where both say the same of different tables, or of different
+    /// network namespaces.
     pub fn absorb(&mut self, other: &Gap) -> bool {
         match (self, other) {
             (
@@ -265,6 +280,16 @@ impl Gap {
             ) if reason == same => {
                 tables.extend(more);
                 *bound |= also;
+                true
+            }
+            (
+                Gap::Within { namespaces, gap },
+                Gap::Within {
+                    namespaces: more,
+                    gap: same,
+                },
+            ) if gap == same => {
+                namespaces.extend_from_slice(more);
                 true
             }
             _ => false,
@@ -294,10 +319,21 @@ const fn sockets(count: u64) -> &'static str {
     if count == 1 { "socket" } else { "sockets" }
 }
 
+/// Where something is, of several network namespaces.
+fn within(namespaces: &[String]) -> String {
+    match namespaces.len() {
+        ..=MOST_NAMED => format!("netns {}", namespaces.join(", ")),
+        count => format!("in {count} network namespaces"),
+    }
+}
+
 /// What `/proc/net` does not tell of these tables.
 fn untold(tables: &[Table]) -> String {
+    let has_tcp = tables.iter().any(|table| table.protocol == Protocol::Tcp);
     let untold = |protocol| match protocol {
-        Protocol::Tcp | Protocol::Udp | Protocol::Raw => "v6only, devices and listen limits",
+        Protocol::Tcp => "v6only, devices and listen limits",
+        Protocol::Udp | Protocol::Raw if has_tcp => "v6only, devices and listen limits",
+        Protocol::Udp | Protocol::Raw => "v6only and devices",
         Protocol::Unix => "peers, users and queues of unix sockets",
         Protocol::Packet => "settings and rings of packet sockets",
         Protocol::Netlink => "peers of netlink sockets",
@@ -371,7 +407,7 @@ impl fmt::Display for Gap {
                  as root, outside of any container)"
             ),
             Gap::Namespaces { count, why } => why.write(f, *count),
-            Gap::Within { namespace, gap } => write!(f, "netns {namespace}: {gap}"),
+            Gap::Within { namespaces, gap } => write!(f, "{}: {gap}", within(namespaces)),
             Gap::Unresolved { count: 1 } => f.write_str(
                 "1 address did not resolve in time and is shown as a number (leave out -r)",
             ),

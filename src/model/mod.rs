@@ -23,6 +23,7 @@ mod queue;
 mod route;
 mod row;
 mod service;
+pub mod shown;
 mod socket;
 mod state;
 mod tcp_info;

@@ -83,7 +83,7 @@ fn elsewhere(place: Place<'_>, rows: &[&InetRow<'_>]) -> String {
         }
         Place::Namespace { name, pid } => {
             let which = match name {
-                Some(name) => escape::terminal(name.as_bytes()),
+                Some(name) => escape::terminal(name),
                 None => format!("of process {pid}"),
             };
             format!("in the network namespace {which}, which is in nobody's way: {names}")

@@ -46,7 +46,7 @@ use std::process::ExitCode;
 use cli::{Args, Command, Environment, Plan};
 use command::{Error, Finish};
 use render::ephemeral::nagios_unknown;
-use render::escape::message;
+use render::escape::{lines, message};
 
 /// What `ephemeral` and `why` end with when they cannot tell: a monitor takes 1 and 2 for alarms.
 const UNKNOWN: u8 = 3;
@@ -64,7 +64,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             let text = error.render().to_string();
             // There is nobody left to tell when stderr is closed.
-            let _ = std::io::stderr().write_all(message(&text).as_bytes());
+            let _ = std::io::stderr().write_all(lines(&text).as_bytes());
             if !cli::means_ephemeral(given.clone()) {
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
@@ -104,8 +104,7 @@ fn exit_code(outcome: Result<Finish, Error>, ephemeral: bool) -> ExitCode {
         Ok(Finish::Refused) => ExitCode::from(4),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            let text = message(&error.to_string());
-            let _ = writeln!(std::io::stderr(), "portstat: {text}");
+            let _ = writeln!(std::io::stderr(), "portstat: {}", error.message());
             ExitCode::from(if ephemeral {
                 UNKNOWN
             } else {

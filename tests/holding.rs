@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{SockType, setsockopt, sockopt};
 use nix::unistd::{pause, setsid};
 use portstat::collect::{
-    may_bind_low, read_bind_settings, read_flags, read_lineages, read_local_addresses,
+    Neighbour, may_bind_low, read_bind_settings, read_flags, read_lineages, read_local_addresses,
     read_neighbours, read_route,
 };
 use portstat::kernel::{self, BindAttempt, BindKind, Host, Patience, try_bind};
@@ -551,17 +551,17 @@ fn a_port_is_found_in_another_namespace() {
         // Of all that this machine may have on the port, what is that process's.
         let found = || {
             let neighbours = read_neighbours(&Host::Live, 8080).found;
-            let ours = |pid| pid == other.pid();
-            neighbours.into_iter().find(|one| ours(one.namespace.pid))
+            let ours = |one: &Neighbour| one.space.process() == Some(other.pid());
+            neighbours.into_iter().find(ours)
         };
         wait_until("both sockets", || {
             found().is_some_and(|one| one.sockets.len() == 2)
         });
         let neighbour = found().unwrap();
         let namespace = fs::read_link(format!("/proc/{}/ns/net", other.pid())).unwrap();
-        let inode = neighbour.namespace.inode.unwrap();
+        let inode = neighbour.space.inode.unwrap();
         assert_eq!(namespace.to_str().unwrap(), format!("net:[{inode}]"));
-        assert!(!neighbour.namespace.is_own);
+        assert!(neighbour.space.entrance().is_some());
         let protocols: Vec<_> = neighbour.sockets.iter().map(|one| one.protocol).collect();
         assert!(protocols.contains(&Protocol::Tcp) && protocols.contains(&Protocol::Udp));
         for socket in &neighbour.sockets {
@@ -588,6 +588,10 @@ fn a_port_is_found_in_another_namespace() {
         });
         assert_eq!(inodes(&listed.unwrap().sockets), inodes(&neighbour.sockets));
         let elsewhere = read_neighbours(&Host::Live, 8081).found;
-        assert!(elsewhere.iter().all(|one| one.namespace.pid != other.pid()));
+        assert!(
+            elsewhere
+                .iter()
+                .all(|one| one.space.process() != Some(other.pid()))
+        );
     });
 }

@@ -11,13 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::{io, thread};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use serde_json::Value;
-use support::holder::Holder;
+use support::holder::{Holder, without_rights};
 use support::mounts::{mount, unmount};
 use support::netns::{Room, in_new_netns, name_netns, number_netns, own_inode, with_names};
 use support::portstat::{command, finish, run, run_without_rights};
 use support::rights::without_capability;
-use support::waiting::PATIENCE;
+use support::waiting::{PATIENCE, wait_until};
 
 /// The number of a capability, of linux/capability.h.
 const CAP_SYS_PTRACE: libc::c_int = 19;
@@ -274,6 +275,34 @@ impl Drop for Rounds {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+#[test]
+fn one_that_ends_while_it_is_read_from_outside_is_passed_over() {
+    with_names(|| {
+        let room = Room::listening("brief", PORT);
+        // Whoever reads its tables waits at the first, that of UDP.
+        let folder = format!("/proc/{}/net", room.process.pid());
+        mount("none", &folder, "tmpfs", 0).unwrap();
+        fs::write(format!("{folder}/tcp"), "").unwrap();
+        let pipe = format!("{folder}/udp");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let mut command = command(&["-N", "all", "-tuan", "--format", "jsonl"]);
+        without_rights(&mut command);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let mut reached = None;
+        wait_until("a reader of the table", || {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+            reached = open(&pipe, flags, Mode::empty()).ok();
+            reached.is_some()
+        });
+        drop((room, reached));
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("cannot be read"), "{stderr}");
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+    });
 }
 
 #[test]

@@ -319,6 +319,21 @@ fn ss_prints_the_same() {
 }
 
 #[test]
+fn nobody_is_looked_for_behind_the_kernels_own_sockets() {
+    in_namespace(|| {
+        let args = ["-a", "-p", "-n", "-f", "netlink"];
+        let listed = run(&[&args[..], &["--format", "jsonl"]].concat()).exited(0);
+        let sockets = listed.json_lines();
+        let kernels = { sockets.iter() }.filter(|one| one["owners_status"] == "unheld");
+        assert!(kernels.count() > 3, "{sockets:?}");
+        for format in ["plain", "table"] {
+            let ran = run(&[&args[..], &["--format", format]].concat()).exited(0);
+            assert!(!ran.text().contains("unheld"), "{format}: {}", ran.text());
+        }
+    });
+}
+
+#[test]
 fn tables_by_the_names_of_ss_hold_what_they_hold_there() {
     ss::beside_ss(|| {
         let _population = populate();

@@ -7,10 +7,10 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver as Queue, SyncSender, sync_channel};
 
-use super::namespaces::namespace;
+use super::namespaces::namespaces_of;
 use super::{Batch, CollectError, Flow, Receiver, Report, Request, collect_here};
-use crate::kernel::{Everywhere, Host};
-use crate::model::{EntryRights, Gap, UnseenNamespaces};
+use crate::kernel::{Everywhere, Host, Space};
+use crate::model::{EntryRights, Gap, Namespace, UnseenNamespaces};
 
 /// Messages of a namespace that wait to be taken.
 const MOST_WAITING: usize = 4;
@@ -50,15 +50,11 @@ pub(super) fn collect_everywhere(
         let (Some(to), Ok(netns)) = (slot, u16::try_from(number)) else {
             return false;
         };
-        let message = match host {
-            Ok(host) => Message::Done {
-                outcome: collect_here(&host, request, &mut Relay { to: &to, netns }),
-                beside: match &host {
-                    Host::Beside(beside) => Some(beside.lacks()),
-                    _ => None,
-                },
-            },
-            Err(error) => Message::Unvisited(error),
+        let relay = &mut Relay { to: &to, netns };
+        let message = match (host, everywhere.spaces().get(number)) {
+            (Ok(host), Some(space)) => look(space, &host, request, relay),
+            (Ok(_), None) => return false,
+            (Err(error), _) => Message::Unvisited(error),
         };
         to.send(message).is_ok()
     };
@@ -69,6 +65,29 @@ pub(super) fn collect_everywhere(
             reasons: vec![format!("no thread to enter a network namespace: {error}")],
         }),
     }
+}
+
+/// What comes last out of a namespace, after its rows.
+fn look(space: &Space, host: &Host, request: &Request, relay: &mut Relay<'_>) -> Message {
+    let outcome = collect_here(host, request, relay);
+    let beside = match host {
+        Host::Beside(beside) => Some(beside.lacks()),
+        _ => None,
+    };
+    let has_ended = || beside.is_some() && space.has_ended();
+    let is_unread = |gap: &Gap| matches!(gap, Gap::Unread { .. });
+    let outcome = match outcome {
+        // What could not be read of one that ended meanwhile was not there any more.
+        Ok(mut report) if report.gaps.iter().any(is_unread) && has_ended() => {
+            report.gaps.retain(|gap| !is_unread(gap));
+            Ok(report)
+        }
+        Err(CollectError::Nothing { .. }) if has_ended() => {
+            return Message::Unvisited(io::ErrorKind::NotFound.into());
+        }
+        outcome => outcome,
+    };
+    Message::Done { outcome, beside }
 }
 
 /// Hands on rows from another thread.
@@ -123,7 +142,7 @@ fn take_all(
                     let _ = answer.send(is_taken_back);
                 }
                 Message::Done { outcome, beside } => match outcome {
-                    Ok(report) => told.add(everywhere, number, report, beside),
+                    Ok(report) => told.add(number, report, beside),
                     Err(error) => told.miss(number, error.to_string()),
                 },
                 // With its last process a namespace ends.
@@ -143,6 +162,8 @@ struct Told {
     beside: Vec<usize>,
     lacks: EntryRights,
     lost_bound: bool,
+    /// What is missing in which.
+    within: Vec<(usize, Gap)>,
     /// Which were not seen.
     unread: Vec<usize>,
     /// Why, of the first of them.
@@ -150,13 +171,7 @@ struct Told {
 }
 
 impl Told {
-    fn add(
-        &mut self,
-        everywhere: &Everywhere,
-        number: usize,
-        report: Report,
-        beside: Option<EntryRights>,
-    ) {
+    fn add(&mut self, number: usize, report: Report, beside: Option<EntryRights>) {
         for source in report.sources {
             if !self.report.sources.contains(&source) {
                 self.report.sources.push(source);
@@ -165,13 +180,9 @@ impl Told {
         self.lacks = self.lacks.max(beside.unwrap_or_default());
         self.beside.extend(beside.map(|_| number));
         for gap in report.gaps {
-            match (gap, everywhere.spaces().get(number)) {
-                (Gap::Fallback { bound, .. }, _) if beside.is_some() => self.lost_bound |= bound,
-                (gap, Some(space)) => self.report.gaps.push(Gap::Within {
-                    namespace: String::from_utf8_lossy(&namespace(space).label()).into_owned(),
-                    gap: Box::new(gap),
-                }),
-                (gap, None) => self.report.gaps.push(gap),
+            match gap {
+                Gap::Fallback { bound, .. } if beside.is_some() => self.lost_bound |= bound,
+                gap => self.within.push((number, gap)),
             }
         }
     }
@@ -188,6 +199,7 @@ impl Told {
             let reasons = vec![self.reason];
             return Err(CollectError::Nothing { reasons });
         }
+        self.report.gaps = named(everywhere, self.within);
         let gap = |count: u64, why| (count > 0).then_some(Gap::Namespaces { count, why });
         let (beside, unread) = (self.beside.len() as u64, self.unread.len() as u64);
         self.beside.append(&mut self.unread);
@@ -207,4 +219,18 @@ impl Told {
         );
         Ok(self.report)
     }
+}
+
+/// What is missing in namespaces, with their names; once what is missing in several.
+fn named(everywhere: &Everywhere, within: Vec<(usize, Gap)>) -> Vec<Gap> {
+    if within.is_empty() {
+        return Vec::new();
+    }
+    let namespaces = namespaces_of(everywhere);
+    let name = |number| namespaces.get(number).map(Namespace::shown);
+    let within = within.into_iter().map(|(number, gap)| Gap::Within {
+        namespaces: name(number).into_iter().collect(),
+        gap: Box::new(gap),
+    });
+    Gap::merged(within.collect())
 }

@@ -147,7 +147,7 @@ fn collect_here(
     if report.sources.is_empty() && !unread.is_empty() {
         return Err(CollectError::Nothing { reasons: unread });
     }
-    report.gaps = merged(report.gaps);
+    report.gaps = Gap::merged(report.gaps);
     Ok(report)
 }
 
@@ -309,16 +309,4 @@ fn read_proc(
         }),
     }
     Ok(Flow::More)
-}
-
-/// One gap where several tables have the same; a recording is read once for each family.
-fn merged(gaps: Vec<Gap>) -> Vec<Gap> {
-    let mut merged: Vec<Gap> = Vec::new();
-    for gap in gaps {
-        let joined = merged.iter_mut().any(|known| known.absorb(&gap));
-        if !joined && !merged.contains(&gap) {
-            merged.push(gap);
-        }
-    }
-    merged
 }

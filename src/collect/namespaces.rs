@@ -26,9 +26,7 @@ pub fn find_everywhere() -> Result<Host, Gap> {
 /// The namespaces in which a host's sockets are, by the number that these have of theirs.
 pub fn namespaces(host: &Host) -> Vec<Namespace> {
     match host {
-        Host::Everywhere(everywhere) => {
-            unmistakable(everywhere.spaces().iter().map(namespace).collect())
-        }
+        Host::Everywhere(everywhere) => namespaces_of(everywhere),
         _ => {
             let inode = host.netns();
             let pid = inode.filter(|_| !host.is_recorded()).and_then(process_in);
@@ -41,6 +39,11 @@ pub fn namespaces(host: &Host) -> Vec<Namespace> {
             }]
         }
     }
+}
+
+/// All of several, each with a name that no other has.
+pub(super) fn namespaces_of(everywhere: &Everywhere) -> Vec<Namespace> {
+    unmistakable(everywhere.spaces().iter().map(namespace).collect())
 }
 
 /// A process in the namespace of this inode.
@@ -57,7 +60,7 @@ fn container(pid: u32) -> Option<Vec<u8>> {
 }
 
 /// One of several; its container is that of a process in it.
-pub(super) fn namespace(space: &Space) -> Namespace {
+fn namespace(space: &Space) -> Namespace {
     Namespace {
         inode: space.inode,
         name: space.name.clone(),
@@ -75,12 +78,12 @@ fn unmistakable(mut namespaces: Vec<Namespace>) -> Vec<Namespace> {
         if taken.insert(label.clone()) {
             continue;
         }
-        let label = String::from_utf8_lossy(&label).into_owned();
-        namespace.name = Some(match (namespace.inode, namespace.pid) {
-            (Some(inode), _) => format!("{label}:{inode}"),
-            (None, Some(pid)) => format!("{label}:{pid}"),
-            (None, None) => label,
-        });
+        let number = match (namespace.inode, namespace.pid) {
+            (Some(inode), _) => format!(":{inode}"),
+            (None, Some(pid)) => format!(":{pid}"),
+            (None, None) => String::new(),
+        };
+        namespace.name = Some([&label[..], number.as_bytes()].concat());
     }
     namespaces
 }

@@ -3,10 +3,10 @@
 use std::io::{self, BufReader, Read};
 use std::time::{Duration, Instant};
 
-use super::proc_net::next_line;
+use super::proc_net::{name, next_line};
 use super::{Batch, Flow, Method, Receiver, Request, collect};
 use crate::filter::{Comparison, End, Expression, Test};
-use crate::kernel::{Host, NamespaceTables, NetworkNamespace, reachable_namespaces};
+use crate::kernel::{Host, Space, has_ended, reachable_namespaces};
 use crate::model::{DetailSet, Family, Gap, Protocol, Socket, State, StateSet, Table};
 use crate::wire::proc_net;
 
@@ -15,17 +15,17 @@ use crate::wire::proc_net;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A namespace in which somebody has the port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Neighbour {
     /// The namespace.
-    pub namespace: NetworkNamespace,
+    pub space: Space,
     /// The sockets that take what comes in on the port. Their inodes are those of the machine:
     /// no other namespace has the same.
     pub sockets: Vec<Socket>,
 }
 
 /// Who has a port in other network namespaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Neighbours {
     /// The namespaces in which somebody has it.
     pub found: Vec<Neighbour>,
@@ -49,14 +49,11 @@ pub fn read_neighbours(host: &Host, port: u16) -> Neighbours {
         if host.is_of(&namespace) {
             continue;
         }
-        let sockets = match dumped(&namespace, port) {
-            Some(sockets) => Ok(sockets),
-            None if began.elapsed() > PATIENCE => Err(io::ErrorKind::TimedOut.into()),
-            None => namespace.tables().and_then(|tables| listed(&tables, port)),
-        };
-        match sockets {
+        let space = Space::of(namespace);
+        let there = space.run(|host| taking(host, port, began));
+        match there.and_then(|sockets| sockets) {
             Ok(sockets) if sockets.is_empty() => {}
-            Ok(sockets) => neighbours.found.push(Neighbour { namespace, sockets }),
+            Ok(sockets) => neighbours.found.push(Neighbour { space, sockets }),
             Err(error) if has_ended(&error) => {}
             Err(_) => neighbours.unread += 1,
         }
@@ -64,16 +61,18 @@ pub fn read_neighbours(host: &Host, port: u16) -> Neighbours {
     neighbours
 }
 
-/// Whether a namespace cannot be read because there is none any more: with its last process it ends,
-/// and then its tables are there for a moment but cannot be opened.
-fn has_ended(error: &io::Error) -> bool {
-    let is_ending = matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ESRCH));
-    is_ending || error.kind() == io::ErrorKind::NotFound
+/// The sockets of a namespace that take what comes in on a port, over netlink where it could be
+/// entered, or out of what everybody may read.
+fn taking(host: &Host, port: u16, began: Instant) -> io::Result<Vec<Socket>> {
+    match dumped(host, port) {
+        Some(sockets) => Ok(sockets),
+        None if began.elapsed() > PATIENCE => Err(io::ErrorKind::TimedOut.into()),
+        None => listed(host, port),
+    }
 }
 
-/// The sockets of a namespace that take what comes in on a port, over netlink: `None` where it
-/// may not be entered.
-fn dumped(namespace: &NetworkNamespace, port: u16) -> Option<Vec<Socket>> {
+/// The same over netlink: `None` where that is refused.
+fn dumped(host: &Host, port: u16) -> Option<Vec<Socket>> {
     let request = Request {
         tables: tables().collect(),
         states: StateSet::LISTENING,
@@ -90,8 +89,7 @@ fn dumped(namespace: &NetworkNamespace, port: u16) -> Option<Vec<Socket>> {
         port,
         sockets: Vec::new(),
     };
-    let read = namespace.enter(|| collect(&Host::Live, &request, &mut found));
-    let report = read.ok()?.ok()?;
+    let report = collect(host, &request, &mut found).ok()?;
     let is_whole = !report.gaps.iter().any(Gap::loses_sockets);
     is_whole.then_some(found.sockets)
 }
@@ -136,10 +134,10 @@ impl Receiver for Found {
 }
 
 /// The same, out of what everybody may read.
-fn listed(files: &NamespaceTables, port: u16) -> io::Result<Vec<Socket>> {
+fn listed(host: &Host, port: u16) -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
     for table in tables() {
-        match files.open(table.proc_name()) {
+        match host.open(&name(table)) {
             Ok(file) => search(file, table, port, &mut found)?,
             // The machine has no IPv6.
             Err(error) if table.family == Family::V6 && error.kind() == io::ErrorKind::NotFound => {
@@ -207,17 +205,6 @@ mod tests {
         ];
         check(Protocol::Tcp, &text.concat(), &[1, 3]);
         check(Protocol::Tcp, "", &[]);
-    }
-
-    #[test]
-    fn what_has_ended_is_not_closed() {
-        let of = io::Error::from_raw_os_error;
-        for gone in [libc::ENOENT, libc::ESRCH, libc::ENXIO] {
-            assert!(has_ended(&of(gone)), "{gone}");
-        }
-        for closed in [libc::EACCES, libc::EPERM, libc::EMFILE] {
-            assert!(!has_ended(&of(closed)), "{closed}");
-        }
     }
 
     #[test]

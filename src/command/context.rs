@@ -72,6 +72,7 @@ impl Warned {
                 ..
             } => "unread".to_owned(),
             Gap::Namespaces { .. } | Gap::Untold { .. } => gap.reason(),
+            Gap::Within { namespaces, .. } if namespaces.len() > 1 => gap.reason(),
             _ => gap.place().unwrap_or_default(),
         };
         self.gaps.insert((discriminant(gap), gap.what(), about))
@@ -150,13 +151,13 @@ impl Context {
     }
 
     /// What a network namespace is called, where there are several.
-    pub(super) fn namespace_label(&self, netns: u16) -> Option<String> {
+    pub(super) fn namespace_label(&self, netns: u16) -> Option<Vec<u8>> {
         if !self.is_everywhere() {
             return None;
         }
         let namespaces = namespaces(&self.host);
         let namespace = namespaces.get(usize::from(netns))?;
-        Some(String::from_utf8_lossy(&namespace.label()).into_owned())
+        Some(namespace.label().into_owned())
     }
 
     /// Looks for network namespaces again, which come and go between two rounds.

@@ -10,7 +10,7 @@ use super::request::{query, request};
 use crate::cli::{Consent, Format, KillPlan, UsageError};
 use crate::collect::{destroy, left_behind, namespaces};
 use crate::kernel::terminal;
-use crate::model::{Fate, Gap, Obstacle, Queues, Socket};
+use crate::model::{Fate, Gap, Namespace, Obstacle, Queues, Socket};
 use crate::render::{count_of_sockets, socket_words};
 
 /// So many refusals for the same reason are told one by one.
@@ -190,7 +190,7 @@ fn tell_refused(context: &Context, sockets: &[Socket], fates: &[Fate]) {
         let namespace = context.is_everywhere().then(|| {
             let labels = labels.get_or_insert_with(|| namespaces(&context.host));
             let namespace = labels.get(usize::from(socket.netns));
-            namespace.map(|one| String::from_utf8_lossy(&one.label()).into_owned())
+            namespace.map(Namespace::shown)
         });
         let place = namespace.flatten().map(|label| format!(" netns {label}"));
         write_warning(&format!(

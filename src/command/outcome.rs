@@ -56,7 +56,7 @@ pub enum Error {
         meant: String,
     },
     /// The recording cannot be used.
-    #[error("{}", message(&.0.to_string().replace('\n', "\\n")))]
+    #[error(transparent)]
     Host(#[from] HostError),
     /// The network namespace cannot be looked at.
     #[error(transparent)]
@@ -94,6 +94,18 @@ impl Error {
         }
     }
 
+    /// What is said of it on stderr: one line, and below it two of a filter that makes no sense.
+    pub fn message(&self) -> String {
+        let text = self.to_string();
+        let shown_again = match self {
+            Error::Filter(_) => 2,
+            _ => 0,
+        };
+        let mut lines: Vec<String> = text.rsplitn(shown_again + 1, '\n').map(message).collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+
     /// Whether the reader of our output simply had enough.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -123,4 +135,27 @@ pub enum RecordError {
     /// There is nothing to record.
     #[error("nothing could be read that would be worth recording")]
     Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_lines_of_a_filter_are_lines() {
+        let filter = FilterError {
+            text: "netns = x".to_owned(),
+            line: None,
+            column: 9,
+            expected: "a\nb".to_owned(),
+            found: "x".to_owned(),
+            reason: Some("c\nd".to_owned()),
+        };
+        assert_eq!(
+            Error::from(filter).message(),
+            "filter, column 9: expected a\\x0ab, found x (c\\x0ad)\n  netns = x\n          ^"
+        );
+        let nothing = Error::Nothing("a\n\u{1b}[2J".to_owned());
+        assert_eq!(nothing.message(), r"a\x0a\x1b[2J");
+    }
 }

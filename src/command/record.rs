@@ -136,7 +136,10 @@ fn meta(
         taken_at,
         netns: host.netns(),
         entrance: context.entrance.clone().map(|entrance| match entrance {
-            Entrance::Name(name) => Entrance::Name(replaced("netns", name)),
+            Entrance::Name(name) => {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                Entrance::Name(replaced("netns", name).into_bytes())
+            }
             Entrance::Path(path) => {
                 let path = path.to_string_lossy().into_owned();
                 Entrance::Path(replaced("netns", path).into())

@@ -13,7 +13,7 @@ use crate::model::EntryRights;
 pub struct Beside {
     tables: NamespaceTables,
     inode: Option<u64>,
-    name: Option<String>,
+    name: Option<Vec<u8>>,
     /// Why it may not be entered.
     refusal: String,
     lacks: EntryRights,
@@ -24,7 +24,7 @@ impl Beside {
     pub(super) const fn new(
         tables: NamespaceTables,
         inode: Option<u64>,
-        name: Option<String>,
+        name: Option<Vec<u8>>,
         refusal: String,
         lacks: EntryRights,
     ) -> Beside {
@@ -71,7 +71,7 @@ impl Beside {
         self.inode
     }
 
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.as_deref()
     }
 }

@@ -4,13 +4,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
-use std::thread;
 
 use super::beside::Beside;
 use super::host::Host;
-use super::namespace::{enter, open, own_identity};
+use super::namespace::{enter, on_own_thread, open, own_identity};
 use super::netns::{FIRST, NAMED, NamespaceTables, reachable_namespaces};
 use super::netns_error::{NetnsError, refusal};
 use crate::model::{Entrance, EntryRights};
@@ -25,7 +25,7 @@ pub struct NetnsTarget {
     /// The process whose it is, where a process was named.
     pid: Option<u32>,
     /// What `ip netns` calls it, where it was named so.
-    name: Option<String>,
+    name: Option<Vec<u8>>,
     /// Set where a name was taken for one that is also the number of a process: that number.
     pub not_process: Option<u32>,
 }
@@ -51,12 +51,12 @@ impl NetnsTarget {
             return Ok(NetnsTarget {
                 path: named,
                 pid: None,
-                name: text.to_str().map(str::to_owned),
+                name: Some(text.as_bytes().to_vec()),
                 not_process: number.filter(|_| has_process),
             });
         }
         let Some(pid) = number.filter(|_| has_process) else {
-            return Err(NetnsError::Unknown(text.to_string_lossy().into_owned()));
+            return Err(NetnsError::Unknown(text.to_owned()));
         };
         Ok(NetnsTarget {
             path: format!("/proc/{pid}/ns/net").into(),
@@ -105,23 +105,14 @@ impl NetnsTarget {
         if own_identity().is_some_and(|own| own == identity) {
             return Ok(run(Host::Live));
         }
-        thread::scope(|scope| {
-            let entered = || match enter(&namespace) {
-                Ok(()) => Ok(run(Host::Live)),
-                Err(error) => {
-                    let inode = Some(identity.1);
-                    self.beside(inode, error, EntryRights::Enter).map(run)
-                }
-            };
-            let thread = thread::Builder::new()
-                .stack_size(STACK_LEN)
-                .spawn_scoped(scope, entered)
-                .map_err(refused)?;
-            match thread.join() {
-                Ok(ran) => ran,
-                Err(panic) => std::panic::resume_unwind(panic),
+        let entered = || match enter(&namespace) {
+            Ok(()) => Ok(run(Host::Live)),
+            Err(error) => {
+                let inode = Some(identity.1);
+                self.beside(inode, error, EntryRights::Enter).map(run)
             }
-        })
+        };
+        on_own_thread(Some(STACK_LEN), entered).map_err(refused)?
     }
 
     /// What it takes to enter it from the start.
@@ -151,7 +142,7 @@ impl NetnsTarget {
         };
         let is_first = || NamespaceTables::of(1).is_ok_and(|first| first.is_same(&tables));
         let name = self.name.clone();
-        let name = name.or_else(|| is_first().then(|| FIRST.to_owned()));
+        let name = name.or_else(|| is_first().then(|| FIRST.as_bytes().to_vec()));
         let refusal = error.to_string();
         Ok(Host::Beside(Box::new(Beside::new(
             tables, inode, name, refusal, lacks,
@@ -204,6 +195,10 @@ mod tests {
             error,
             "cannot enter netns /run/netns/no-such-netns: not there"
         );
+        let odd = OsStr::from_bytes(b"x\ny\xff");
+        let error = NetnsTarget::find(odd).unwrap_err().to_string();
+        let start = r#"no netns "x\x0ay\xff": there is neither /run/netns/x\x0ay\xff nor"#;
+        assert!(error.starts_with(start), "{error}");
     }
 
     #[test]

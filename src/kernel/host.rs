@@ -202,10 +202,10 @@ impl Host {
 
     /// Name of the network namespace: `host` for that of the first process, else what `ip netns`
     /// calls it; `None` when it has none or that cannot be told.
-    pub fn netns_name(&self) -> Option<String> {
+    pub fn netns_name(&self) -> Option<Vec<u8>> {
         match self {
             Host::Live | Host::Everywhere(_) => own_name(),
-            Host::Beside(beside) => beside.name().map(str::to_owned),
+            Host::Beside(beside) => beside.name().map(<[u8]>::to_vec),
             Host::Recorded(_) => None,
         }
     }

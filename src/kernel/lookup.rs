@@ -76,7 +76,7 @@ impl Host {
         let number: Option<u64> = name.to_str().and_then(|name| name.parse().ok());
         if name == FIRST {
             return match self.netns_name() {
-                Some(own) if own == FIRST => Ok(NetnsId::Here),
+                Some(own) if own == FIRST.as_bytes() => Ok(NetnsId::Here),
                 _ => Ok(self.netns_of_process(1).unwrap_or(NetnsId::Elsewhere)),
             };
         }
@@ -89,9 +89,9 @@ impl Host {
         let refused = |error| refusal(target.path(), error, target.opening_rights());
         match (metadata(target.path()), target.process()) {
             // A name whose namespace is gone is an ordinary file.
-            (Ok(told), _) if own_identity().is_none_or(|(own, _)| own != told.dev()) => Err(
-                NetnsError::Other(target.path().to_string_lossy().into_owned()),
-            ),
+            (Ok(told), _) if own_identity().is_none_or(|(own, _)| own != told.dev()) => {
+                Err(NetnsError::Other(target.path().to_owned()))
+            }
             (Ok(told), _) => Ok(NetnsId::Inode(told.ino())),
             (Err(error), Some(pid)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.netns_of_process(pid).map_err(|_| refused(error))

@@ -35,6 +35,7 @@ mod recorder;
 mod recording;
 mod resolve;
 mod socket_flags;
+mod space;
 pub mod terminal;
 mod threads;
 mod visibility;
@@ -54,7 +55,7 @@ pub use bpf::{Unavailable, describes_bound_sockets, tcp_flags, udp_flags};
 pub use dump::{AdminDetails, Dump};
 pub use enter::NetnsTarget;
 pub use errno::errno;
-pub use everywhere::{Everywhere, Space};
+pub use everywhere::Everywhere;
 pub use exchange::Exchange;
 pub use files::{LockedFile, replace_file};
 pub use holders::find_holders;
@@ -65,7 +66,8 @@ pub use lookup::{first_netns, user_id};
 pub use multicast::{Announcements, Received, Waited, wait_for_announcements};
 pub use names::{own_uid, user_name};
 pub use netns::{
-    NamespaceTables, NetworkNamespace, NetworkNamespaces, reachable_namespaces, share_network,
+    NamespaceTables, NetworkNamespace, NetworkNamespaces, has_ended, reachable_namespaces,
+    share_network,
 };
 pub use netns_error::NetnsError;
 pub use open_files::HolderMethod;
@@ -76,6 +78,7 @@ pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};
 pub use resolve::Resolver;
 pub use socket_flags::socket_flags;
+pub use space::Space;
 pub use threads::{
     blocked_threads, descriptor_info, descriptor_target, descriptors, process_exists, program,
 };

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -33,6 +34,23 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 pub(super) fn enter(namespace: &File) -> io::Result<()> {
     let kind = Some(LinkNameSpaceType::Network);
     Ok(move_into_link_name_space(namespace.as_fd(), kind)?)
+}
+
+/// Runs something on a thread of its own, which may leave its namespace: netlink sockets opened in
+/// another are of that one for good.
+pub(super) fn on_own_thread<T: Send>(
+    stack: Option<usize>,
+    run: impl FnOnce() -> T + Send,
+) -> io::Result<T> {
+    let builder = thread::Builder::new();
+    let builder = match stack {
+        Some(length) => builder.stack_size(length),
+        None => builder,
+    };
+    thread::scope(|scope| match builder.spawn_scoped(scope, run)?.join() {
+        Ok(ran) => Ok(ran),
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 /// Device and inode of the namespace that this thread is in.

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::thread;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use super::namespace::{enter, own_identity};
+use super::namespace::own_identity;
 
 /// Where `ip netns` keeps the named ones.
 pub(super) const NAMED: &str = "/run/netns";
@@ -32,7 +32,7 @@ pub struct NetworkNamespace {
     pub inode: Option<u64>,
     /// `host` for that of the first process, else what `ip netns` calls it; `None` when it has no
     /// name or that cannot be told.
-    pub name: Option<String>,
+    pub name: Option<Vec<u8>>,
     /// Whether it is ours.
     pub is_own: bool,
     shown: Identity,
@@ -71,7 +71,7 @@ pub fn reachable_namespaces() -> io::Result<NetworkNamespaces> {
             namespaces.found.push(NetworkNamespace {
                 pid,
                 inode: None,
-                name: (Some(shown) == first).then(|| FIRST.to_owned()),
+                name: (Some(shown) == first).then(|| FIRST.as_bytes().to_vec()),
                 is_own: Some(shown) == own,
                 shown,
             });
@@ -93,27 +93,6 @@ pub fn reachable_namespaces() -> io::Result<NetworkNamespaces> {
 }
 
 impl NetworkNamespace {
-    /// Runs something in it, in a thread of its own: netlink sockets opened there are the
-    /// namespace's for good. Takes CAP_SYS_ADMIN.
-    pub fn enter<T: Send>(&self, run: impl FnOnce() -> T + Send) -> io::Result<T> {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.pid))?;
-        // The number of the process may mean another by now.
-        if Some(namespace.metadata()?.ino()) != self.inode {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let entered = || {
-            enter(&namespace)?;
-            Ok(run())
-        };
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().spawn_scoped(scope, entered)?;
-            match thread.join() {
-                Ok(ran) => ran,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
-    }
-
     /// Whether this thread is in it.
     pub(super) fn is_here(&self) -> bool {
         shown_by("thread-self").is_ok_and(|shown| shown == self.shown)
@@ -122,6 +101,14 @@ impl NetworkNamespace {
     /// Whether these are its tables.
     pub(super) fn shows(&self, tables: &NamespaceTables) -> bool {
         identity(&tables.process, SHOWN).is_ok_and(|shown| shown == self.shown)
+    }
+
+    /// Whether no process lives in it any more.
+    pub(super) fn has_ended(&self) -> bool {
+        let opened = self.tables().and_then(|tables| tables.open("tcp"));
+        let is_its = |one: &NetworkNamespace| one.shown == self.shown;
+        opened.is_err_and(|error| has_ended(&error))
+            && !reachable_namespaces().is_ok_and(|all| all.found.iter().any(is_its))
     }
 
     /// What `/proc` shows of it, even if its process ends and another gets its number; an error
@@ -133,6 +120,16 @@ impl NetworkNamespace {
             false => Err(io::ErrorKind::NotFound.into()),
         }
     }
+}
+
+/// Whether what a process shows cannot be read because it has ended: with its last process a
+/// namespace ends too, and then its tables are there for a moment but cannot be opened.
+pub fn has_ended(error: &io::Error) -> bool {
+    let is_ending = matches!(
+        error.raw_os_error(),
+        Some(libc::ENXIO | libc::ESRCH | libc::EINVAL)
+    );
+    is_ending || error.kind() == io::ErrorKind::NotFound
 }
 
 /// The tables of sockets of a network namespace, by way of a process in it.
@@ -217,24 +214,21 @@ fn pids(folder: &str) -> io::Result<Vec<u32>> {
 }
 
 /// What `ip netns` calls namespaces.
-pub(super) fn names() -> HashMap<Identity, String> {
+pub(super) fn names() -> HashMap<Identity, Vec<u8>> {
     let named = fs::read_dir(NAMED).into_iter().flatten().flatten();
     let name = |entry: fs::DirEntry| {
         let told = fs::metadata(entry.path()).ok()?;
-        Some((
-            (told.dev(), told.ino()),
-            entry.file_name().into_string().ok()?,
-        ))
+        Some(((told.dev(), told.ino()), entry.file_name().into_vec()))
     };
     named.filter_map(name).collect()
 }
 
 /// Name of the namespace of this thread.
-pub(super) fn own_name() -> Option<String> {
+pub(super) fn own_name() -> Option<Vec<u8>> {
     if let [Ok(own), Ok(first)] = ["thread-self", "1"].map(shown_by)
         && own == first
     {
-        return Some(FIRST.to_owned());
+        return Some(FIRST.as_bytes().to_vec());
     }
     names().remove(&own_identity()?)
 }
@@ -255,6 +249,29 @@ mod tests {
         assert!(own[0].tables().unwrap().open("nothing").is_err());
         assert_eq!(share_network(std::process::id(), own[0].pid), Some(true));
         assert_eq!(share_network(std::process::id(), 1 << 30), None);
+    }
+
+    #[test]
+    fn what_has_ended_is_not_closed() {
+        let of = io::Error::from_raw_os_error;
+        for gone in [libc::ENOENT, libc::ESRCH, libc::ENXIO, libc::EINVAL] {
+            assert!(has_ended(&of(gone)), "{gone}");
+        }
+        for closed in [libc::EACCES, libc::EPERM, libc::EMFILE] {
+            assert!(!has_ended(&of(closed)), "{closed}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_ends_with_its_last_process_and_not_with_another() {
+        let mut own = reachable_namespaces().unwrap().found;
+        own.retain(|one| one.is_own);
+        let mut own = own.remove(0);
+        assert!(!own.has_ended());
+        own.pid = 1 << 30;
+        assert!(!own.has_ended());
+        own.shown.1 += 1;
+        assert!(own.has_ended());
     }
 
     #[test]

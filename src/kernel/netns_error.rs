@@ -1,25 +1,35 @@
 //! Why a network namespace cannot be looked at.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::netns::NAMED;
 use crate::model::EntryRights;
+use crate::model::shown::shown;
 
 /// Why a network namespace cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum NetnsError {
     /// Nothing is called so.
-    #[error("no netns {0:?}: there is neither {NAMED}/{0} nor a process of that number")]
-    Unknown(String),
+    #[error(
+        "no netns \"{name}\": there is neither {NAMED}/{name} nor a process of that number",
+        name = shown(.0.as_bytes())
+    )]
+    Unknown(OsString),
     /// It is something else.
-    #[error("{0} is no network namespace")]
-    Other(String),
+    #[error("{} is no network namespace", shown(.0.as_os_str().as_bytes()))]
+    Other(PathBuf),
     /// It may not be entered, and shows nothing of itself, or could not be.
-    #[error("cannot enter netns {place}: {}", words(.error, *.lacks))]
+    #[error(
+        "cannot enter netns {}: {}",
+        shown(.place.as_os_str().as_bytes()),
+        words(.error, *.lacks)
+    )]
     Refused {
         /// Its file.
-        place: String,
+        place: PathBuf,
         /// Why not.
         error: io::Error,
         /// What it takes, where it is a matter of rights.
@@ -47,7 +57,7 @@ fn words(error: &io::Error, lacks: EntryRights) -> String {
 
 /// Why the namespace of a file could not be entered.
 pub(super) fn refusal(path: &Path, error: io::Error, lacks: EntryRights) -> NetnsError {
-    let place = path.to_string_lossy().into_owned();
+    let place = path.to_owned();
     match error.raw_os_error() {
         // setns says so of what is none.
         Some(libc::EINVAL) => NetnsError::Other(place),

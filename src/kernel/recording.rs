@@ -267,7 +267,7 @@ impl Meta {
                 .and_then(Value::as_u64)
                 .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
             netns: object.get("netns").and_then(Value::as_u64),
-            entrance: (text("netns_name").map(Entrance::Name))
+            entrance: (text("netns_name").map(|name| Entrance::Name(name.into_bytes())))
                 .or_else(|| text("netns_path").map(|path| Entrance::Path(path.into()))),
             interfaces: by_number(object.get("interfaces")),
             cgroups: by_number(object.get("cgroups")),
@@ -311,7 +311,7 @@ impl Meta {
         });
         let (netns_name, netns_path) = match &self.entrance {
             None => (None, None),
-            Some(Entrance::Name(name)) => (Some(name), None),
+            Some(Entrance::Name(name)) => (Some(String::from_utf8_lossy(name)), None),
             Some(Entrance::Path(path)) => (None, Some(path.to_string_lossy())),
         };
         let value = json!({
@@ -363,7 +363,7 @@ mod tests {
             kernel: Some("6.18".to_owned()),
             taken_at: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(1_234_567)),
             netns: Some(4_026_531_840),
-            entrance: Some(Entrance::Name("blue".to_owned())),
+            entrance: Some(Entrance::Name(b"blue".to_vec())),
             interfaces: HashMap::from([(1, "lo".to_owned())]),
             cgroups: HashMap::from([(77, "/system.slice".to_owned())]),
             hidden: None,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entrance {
     /// What `ip netns` calls it: a file of `/run/netns`.
-    Name(String),
+    Name(Vec<u8>),
     /// A file that it has anywhere else, such as `/proc/812/ns/net`.
     Path(PathBuf),
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use super::{EntryRights, Protocol, Table, UnseenNamespaces};
+use super::{EntryRights, HiddenCause, Protocol, Table, UnseenNamespaces};
 
 /// The `what` of gaps that lose sockets.
 const SOCKETS: &str = "sockets";
+/// More network namespaces than this are counted, not named.
+const MOST_NAMED: usize = 4;
 
 /// Something that the answer lacks. Each is one line on stderr and one entry in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,78 +97,13 @@ pub enum Gap {
         /// Why.
         why: UnseenNamespaces,
     },
-    /// Something in one network namespace of several.
+    /// Something in one network namespace of several, or the same in some of them.
     Within {
-        /// What it is called.
-        namespace: String,
+        /// What they are called, as [shown](super::Namespace::shown).
+        namespaces: Vec<String>,
         /// What is missing there.
         gap: Box<Gap>,
     },
-}
-
-/// Why an owner could not be named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HiddenCause {
-    /// Processes whose descriptors we may not read.
-    Permission,
-    /// Processes whose descriptors could not be read when the recording was made.
-    PermissionThen,
-    /// Processes whose descriptors not even this root may read.
-    Protected,
-    /// `/proc` is mounted so that others' processes are not listed.
-    Hidepid,
-    /// Processes of another pid namespace are not listed here.
-    PidNamespace,
-    /// Processes ended while they were looked at.
-    Vanished,
-    /// The recording holds no, or not all, processes.
-    NotRecorded,
-    /// `/proc` itself could not be read.
-    NoProc,
-}
-
-impl HiddenCause {
-    /// The reason in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            HiddenCause::Permission | HiddenCause::PermissionThen | HiddenCause::Protected => {
-                "permission"
-            }
-            HiddenCause::Hidepid => "hidepid",
-            HiddenCause::PidNamespace => "pid-namespace",
-            HiddenCause::Vanished => "vanished",
-            HiddenCause::NotRecorded => "not-recorded",
-            HiddenCause::NoProc => "no-proc",
-        }
-    }
-
-    /// The reason in words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            HiddenCause::Permission => "their processes may not be read",
-            HiddenCause::PermissionThen => "their processes were not readable then",
-            HiddenCause::Protected => "some processes are closed even to this root",
-            HiddenCause::Hidepid => "/proc hides other users' processes",
-            HiddenCause::PidNamespace => "processes of other pid namespaces cannot be seen here",
-            HiddenCause::Vanished => "processes ended meanwhile",
-            HiddenCause::NotRecorded => "the recording does not hold their processes",
-            HiddenCause::NoProc => "/proc cannot be read",
-        }
-    }
-
-    /// What to do about it.
-    pub const fn remedy(self) -> &'static str {
-        match self {
-            HiddenCause::Permission => "run as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-            HiddenCause::PermissionThen => "record as root",
-            HiddenCause::Protected => "run with every capability, outside of any container",
-            HiddenCause::Hidepid => "run as root, or join the group of /proc's gid= option",
-            HiddenCause::PidNamespace => "run in the host's pid namespace",
-            HiddenCause::Vanished => "run again",
-            HiddenCause::NotRecorded => "record as root",
-            HiddenCause::NoProc => "mount /proc",
-        }
-    }
 }
 
 impl Gap {
@@ -212,9 +149,9 @@ impl Gap {
             | Gap::Unresolved { .. }
             | Gap::Untold { .. }
             | Gap::Namespaces { .. } => None,
-            Gap::Within { namespace, gap } => Some(match gap.place() {
-                Some(place) => format!("netns {namespace}: {place}"),
-                None => format!("netns {namespace}"),
+            Gap::Within { namespaces, gap } => Some(match gap.place() {
+                Some(place) => format!("{}: {place}", within(namespaces)),
+                None => within(namespaces),
             }),
             Gap::Fallback { tables, .. } | Gap::Broken { tables, .. } => Some(list(tables)),
             Gap::Unread { table, .. } => Some(table.to_string()),
@@ -256,7 +193,20 @@ impl Gap {
         }
     }
 
-    /// Takes another gap into this one where both say the same of different tables.
+    /// One gap where several say the same of different tables or network namespaces.
+    pub fn merged(gaps: Vec<Gap>) -> Vec<Gap> {
+        let mut merged: Vec<Gap> = Vec::new();
+        for gap in gaps {
+            let joined = merged.iter_mut().any(|known| known.absorb(&gap));
+            if !joined && !merged.contains(&gap) {
+                merged.push(gap);
+            }
+        }
+        merged
+    }
+
+    /// Takes another gap into this one where both say the same of different tables, or of different
+    /// network namespaces.
     pub fn absorb(&mut self, other: &Gap) -> bool {
         match (self, other) {
             (
@@ -273,6 +223,16 @@ impl Gap {
             ) if reason == same => {
                 tables.extend(more);
                 *bound |= also;
+                true
+            }
+            (
+                Gap::Within { namespaces, gap },
+                Gap::Within {
+                    namespaces: more,
+                    gap: same,
+                },
+            ) if gap == same => {
+                namespaces.extend_from_slice(more);
                 true
             }
             _ => false,
@@ -303,10 +263,21 @@ const fn sockets(count: u64) -> &'static str {
     if count == 1 { "socket" } else { "sockets" }
 }
 
+/// Where something is, of several network namespaces.
+fn within(namespaces: &[String]) -> String {
+    match namespaces.len() {
+        ..=MOST_NAMED => format!("netns {}", namespaces.join(", ")),
+        count => format!("in {count} network namespaces"),
+    }
+}
+
 /// What `/proc/net` does not tell of these tables.
 fn untold(tables: &[Table]) -> String {
+    let has_tcp = tables.iter().any(|table| table.protocol == Protocol::Tcp);
     let untold = |protocol| match protocol {
-        Protocol::Tcp | Protocol::Udp | Protocol::Raw => "v6only, devices and listen limits",
+        Protocol::Tcp => "v6only, devices and listen limits",
+        Protocol::Udp | Protocol::Raw if has_tcp => "v6only, devices and listen limits",
+        Protocol::Udp | Protocol::Raw => "v6only and devices",
         Protocol::Unix => "peers, users and queues of unix sockets",
         Protocol::Packet => "settings and rings of packet sockets",
         Protocol::Netlink => "peers of netlink sockets",
@@ -388,7 +359,7 @@ impl fmt::Display for Gap {
                 if *count == 1 { "" } else { "s" }
             ),
             Gap::Namespaces { count, why } => why.write(f, *count),
-            Gap::Within { namespace, gap } => write!(f, "netns {namespace}: {gap}"),
+            Gap::Within { namespaces, gap } => write!(f, "{}: {gap}", within(namespaces)),
             Gap::Unresolved { count: 1 } => f.write_str(
                 "1 address did not resolve in time and is shown as a number (leave out -r)",
             ),

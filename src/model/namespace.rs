@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Entrance;
+use super::shown::shown;
 
 /// Length of a container's id, in hexadecimal digits.
 const ID_LEN: usize = 64;
@@ -16,7 +17,7 @@ pub struct Namespace {
     pub inode: Option<u64>,
     /// `host` for that of the first process, else what `ip netns` calls it; `None` when it has
     /// neither or that cannot be told.
-    pub name: Option<String>,
+    pub name: Option<Vec<u8>>,
     /// The container whose processes live in it, by id or name.
     pub container: Option<Vec<u8>>,
     /// A process that lives in it, where one is known.
@@ -59,7 +60,7 @@ impl Namespace {
     /// Its name, else its container, of which an id is cut as container tools cut it. One of
     /// which not even the inode may be read goes by a process: `pid:812`.
     pub fn name(&self) -> Option<Cow<'_, [u8]>> {
-        let name = self.name.as_deref().map(str::as_bytes);
+        let name = self.name.as_deref();
         let name = name.or_else(|| self.container.as_deref().map(short_container));
         match (name, self.inode, self.pid) {
             (Some(name), ..) => Some(Cow::Borrowed(name)),
@@ -73,6 +74,11 @@ impl Namespace {
         let inode = || self.inode.map(|inode| inode.to_string().into_bytes());
         let name = self.name().or_else(|| inode().map(Cow::Owned));
         name.unwrap_or(Cow::Borrowed(b"?"))
+    }
+
+    /// The same within words of ours, whatever it holds.
+    pub fn shown(&self) -> String {
+        shown(&self.label())
     }
 }
 
@@ -94,7 +100,7 @@ mod tests {
     fn check(name: Option<&str>, container: Option<&str>, inode: Option<u64>, label: &str) {
         let namespace = Namespace {
             inode,
-            name: name.map(str::to_owned),
+            name: name.map(|name| name.as_bytes().to_vec()),
             container: container.map(|container| container.into()),
             pid: Some(812),
             entrance: None,
@@ -110,5 +116,14 @@ mod tests {
         check(None, Some("web"), Some(7), "web");
         check(None, None, Some(7), "7");
         check(None, None, None, "pid:812");
+    }
+
+    #[test]
+    fn within_words_a_name_is_no_words() {
+        let namespace = Namespace {
+            name: Some(b"x\nportstat: \xff".to_vec()),
+            ..Namespace::default()
+        };
+        assert_eq!(namespace.shown(), r"x\x0aportstat: \xff");
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn within(entrance: Option<&Entrance>, command: &str) -> String {
     match entrance {
         None => command.to_owned(),
         Some(Entrance::Name(name)) => {
-            format!("ip netns exec {} {command}", shell::word(name.as_bytes()))
+            format!("ip netns exec {} {command}", shell::word(name))
         }
         Some(Entrance::Path(path)) => {
             let path = shell::word(path.as_os_str().as_bytes());
@@ -29,17 +29,17 @@ pub(super) fn portstat(entrance: Option<&Entrance>) -> String {
         None => return "portstat".to_owned(),
         // It has words of its own, and no name may look like an option or a number of a process.
         Some(Entrance::Name(name)) if !is_name_alone(name) => {
-            shell::word(format!("{NAMED}/{name}").as_bytes())
+            shell::word(&[NAMED.as_bytes(), b"/", name].concat())
         }
-        Some(Entrance::Name(name)) => shell::word(name.as_bytes()),
+        Some(Entrance::Name(name)) => shell::word(name),
         Some(Entrance::Path(path)) => shell::word(path.as_os_str().as_bytes()),
     };
     format!("portstat -N {place}")
 }
 
 /// Whether `-N` takes the name for nothing else.
-fn is_name_alone(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic()) && !["self", "all"].contains(&name)
+fn is_name_alone(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_alphabetic) && name != b"self" && name != b"all"
 }
 
 #[cfg(test)]
@@ -82,6 +82,6 @@ mod tests {
     }
 
     fn name(name: &str) -> Entrance {
-        Entrance::Name(name.to_owned())
+        Entrance::Name(name.as_bytes().to_vec())
     }
 }

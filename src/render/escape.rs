@@ -1,28 +1,28 @@
 //! Text from the system, made harmless. Process names, paths and interface names may hold
 //! anything; nothing they hold may move a cursor, end a line or forge a field.
 
-/// The text with control characters, quotes and backslashes escaped: `a\x1b[2J`.
-///
-/// Invalid UTF-8 and control characters become `\xNN`; characters that reorder or hide the text
-/// around them become `\u{NNNN}`.
-pub fn terminal(text: &[u8]) -> String {
+pub(super) use crate::model::shown::push_shown as push_without;
+pub use crate::model::shown::shown as terminal;
+use crate::model::shown::{is_deceptive, is_plain, push_hex};
+
+/// A message of ours that quotes the system or the command line: one line, whatever they hold, in
+/// which control characters are escaped as in [`terminal`], and nothing of ours is.
+pub fn message(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
-    push_terminal(&mut out, text);
+    for c in text.chars() {
+        match c {
+            '\0'..='\x1f' | '\x7f' => push_hex(&mut out, c as u8),
+            c if is_deceptive(c) => out.extend(c.escape_unicode().to_string().bytes()),
+            c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A message of ours that quotes the system or the command line: lines stay lines, all other
-/// control characters are escaped.
-pub fn message(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '\n' && (c.is_control() || is_deceptive(c)) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+/// A message of several lines, each of which is like [`message`].
+pub fn lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(message).collect();
+    lines.join("\n")
 }
 
 /// Appends what [`terminal`] returns.
@@ -34,31 +34,6 @@ pub fn push_terminal(out: &mut Vec<u8>, text: &[u8]) {
 /// `name:value` are fields: blanks and `=` are escaped too.
 pub(super) fn push_word(out: &mut Vec<u8>, text: &[u8]) {
     push_without(out, text, b" =");
-}
-
-/// Appends text in which these ASCII characters are escaped as well, as `\x3d`; where blanks are
-/// among them, those that are not ASCII too.
-pub(super) fn push_without(out: &mut Vec<u8>, text: &[u8], unwanted: &[u8]) {
-    let is_plain = |byte: &u8| is_plain(*byte) && !unwanted.contains(byte);
-    if text.iter().all(is_plain) {
-        out.extend_from_slice(text);
-        return;
-    }
-    let one_word = unwanted.contains(&b' ');
-    for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' | '\\' => out.extend([b'\\', c as u8]),
-                '\0'..='\x1f' | '\x7f' => push_hex(out, c as u8),
-                c if c.is_ascii() && unwanted.contains(&(c as u8)) => push_hex(out, c as u8),
-                c if is_deceptive(c) || (one_word && c.is_whitespace()) => {
-                    out.extend(c.escape_unicode().to_string().bytes());
-                }
-                c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
-            }
-        }
-        chunk.invalid().iter().for_each(|&byte| push_hex(out, byte));
-    }
 }
 
 /// Appends a JSON string, quotes included. Invalid UTF-8 becomes `\xNN`, as text.
@@ -89,37 +64,6 @@ pub fn push_json(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
-}
-
-/// C1 controls, line and paragraph separators, and marks that are not seen or change the
-/// direction of what follows.
-const fn is_deceptive(c: char) -> bool {
-    matches!(
-        c,
-        '\u{80}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
-}
-
-fn push_hex(out: &mut Vec<u8>, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend([
-        b'\\',
-        b'x',
-        DIGITS[usize::from(byte >> 4)],
-        DIGITS[usize::from(byte & 15)],
-    ]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,11 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn messages_keep_their_lines_and_nothing_else() {
-        assert_eq!(
-            message("a\n  \x1b[2J\r\u{202e}b"),
-            "a\n  \\u{1b}[2J\\r\\u{202e}b"
-        );
+    fn a_message_is_one_line_unless_it_has_several_of_its_own() {
+        let text = "a \"b\"\n  \x1b[2J\r\u{202e}b";
+        assert_eq!(message(text), r#"a "b"\x0a  \x1b[2J\x0d\u{202e}b"#);
+        assert_eq!(lines(text), "a \"b\"\n  \\x1b[2J\\x0d\\u{202e}b");
     }
 
     proptest! {

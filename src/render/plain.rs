@@ -227,7 +227,7 @@ impl Plain {
                 cells.end();
             }
         }
-        push_owners(&mut cells.text, &row.owners);
+        push_owners(&mut cells.text, row);
         if options.timers {
             push_timer_field(&mut cells.text, row);
         }

@@ -30,7 +30,7 @@ pub fn verdict_warning(verdict: &Verdict) -> Option<String> {
 /// In which network namespace, where there are several.
 fn place(verdict: &Verdict) -> String {
     let name = verdict.namespace.as_deref();
-    let place = |name: &str| format!(" in netns {}", escape::terminal(name.as_bytes()));
+    let place = |name: &[u8]| format!(" in netns {}", escape::terminal(name));
     name.map(place).unwrap_or_default()
 }
 
@@ -133,7 +133,7 @@ mod tests {
         let mut line = Vec::new();
         verdict_line(&mut line, &verdict, Paint::Plain);
         assert_eq!(String::from_utf8(line).unwrap(), format!("{warning}\n"));
-        verdict.namespace = Some("blue".to_owned());
+        verdict.namespace = Some(b"blue".to_vec());
         let warning = verdict_warning(&verdict).unwrap();
         assert!(warning.starts_with("ephemeral ports warning in netns blue: 23701 of"));
         verdict.severity = Severity::Notice;

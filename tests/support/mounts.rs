@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
 use nix::sched::{CloneFlags, unshare};
@@ -18,8 +19,14 @@ pub fn own_mounts() -> io::Result<()> {
 }
 
 /// Mounts something on a path.
-pub fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io::Result<()> {
-    let [source, target, kind] = [source, target, kind].map(|text| CString::new(text).unwrap());
+pub fn mount(
+    source: &str,
+    target: impl AsRef<OsStr>,
+    kind: &str,
+    flags: libc::c_ulong,
+) -> io::Result<()> {
+    let [source, kind] = [source, kind].map(|text| CString::new(text).unwrap());
+    let target = CString::new(target.as_ref().as_bytes()).unwrap();
     // SAFETY: The kernel reads three strings that end with a zero and outlive the call; no data
     // follow for these kinds.
     let result = unsafe {

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::thread;
 
 use netlink_sys::Socket;
@@ -53,6 +55,14 @@ impl Room {
         })
     }
 
+    /// That of this thread, with a process in it that holds something.
+    pub fn here(held: &impl AsFd) -> Room {
+        Room {
+            process: Holder::of(&[held.as_fd()]),
+            inode: own_inode(),
+        }
+    }
+
     /// Runs `body` on a thread that has entered it.
     pub fn enter<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         let file = File::open(self.path()).unwrap();
@@ -85,8 +95,8 @@ pub fn empty_run() -> io::Result<()> {
 }
 
 /// Names a network namespace by its file, as `ip netns add` does.
-pub fn name_netns(name: &str, file: &str) -> io::Result<()> {
-    let path = format!("{NAMED}/{name}");
+pub fn name_netns(name: impl AsRef<OsStr>, file: &str) -> io::Result<()> {
+    let path = Path::new(NAMED).join(name.as_ref());
     File::create(&path)?;
     mount(file, &path, "", libc::MS_BIND)
 }

@@ -23,7 +23,7 @@ pub struct Verdict {
     /// How bad that is.
     pub severity: Severity,
     /// What the network namespace is called, where several were looked at.
-    pub namespace: Option<String>,
+    pub namespace: Option<Vec<u8>>,
 }
 
 impl Ephemeral {

@@ -1,5 +1,6 @@
 //! One look at every network namespace: each has a range, and pools, of its own.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::io;
 use std::sync::{Mutex, OnceLock};
@@ -11,7 +12,7 @@ use crate::cli::EphemeralPlan;
 use crate::collect::namespaces;
 use crate::command::context::Context;
 use crate::command::outcome::Error;
-use crate::kernel::{Everywhere, Host};
+use crate::kernel::{Everywhere, Host, Space};
 use crate::model::{Gap, UnseenNamespaces};
 use crate::render::ephemeral::Netns;
 
@@ -52,9 +53,8 @@ pub(super) fn judged<'c>(
         let namespace = names.next().unwrap_or_default();
         match seen {
             Some(Ok(look)) => {
-                let label = text(&namespace.label());
                 gaps.extend(look.report.gaps.iter().map(|gap| Gap::Within {
-                    namespace: label.clone(),
+                    namespaces: vec![namespace.shown()],
                     gap: Box::new(gap.clone()),
                 }));
                 judged.push(Judged {
@@ -62,7 +62,7 @@ pub(super) fn judged<'c>(
                     look,
                     netns: Netns {
                         id: namespace.inode,
-                        name: namespace.name().map(|name| text(&name)),
+                        name: namespace.name().map(Cow::into_owned),
                         entrance: namespace.entrance.clone(),
                     },
                 });
@@ -79,6 +79,7 @@ pub(super) fn judged<'c>(
     if judged.is_empty() {
         return Err(Error::Nothing(reason));
     }
+    let mut gaps = Gap::merged(gaps);
     let at_most = everywhere.may_be_one(&unread);
     let unseen = [
         (
@@ -104,10 +105,6 @@ fn worst_first(one: &Judged<'_>, other: &Judged<'_>) -> Ordering {
     by_severity.then(percent(other).total_cmp(&percent(one)))
 }
 
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
-}
-
 /// Looks at each, several at once.
 fn looks<'c>(
     context: &Context,
@@ -125,6 +122,10 @@ fn looks<'c>(
                 here.map_or(Err(Error::Nothing(String::new())), look)
             }
         };
+        let space = everywhere.spaces().get(number);
+        if look.is_err() && space.is_some_and(Space::has_ended) {
+            return true;
+        }
         if let Some(Ok(mut place)) = seen.get(number).map(Mutex::lock) {
             *place = Some(look);
         }

@@ -127,7 +127,7 @@ fn written(
     match format {
         ReportFormat::Human => {
             if let Some(reason) = unknown {
-                out.extend_from_slice(message(&format!("UNKNOWN: {reason}\n\n")).as_bytes());
+                out.extend(format!("UNKNOWN: {}\n\n", message(reason)).bytes());
             }
             report::human(&mut out, reports, plan.output.paint, plan.output.width);
         }

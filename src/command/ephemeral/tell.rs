@@ -75,11 +75,11 @@ pub(super) fn tell_unknown(
                 };
                 report::json_unknown(&mut out, &document, plan.thresholds, &reason);
             }
-            Some(ReportFormat::Nagios) => report::nagios_unknown(&mut out, &reason),
+            Some(ReportFormat::Nagios) => report::nagios_unknown(&mut out, &message(&reason)),
             Some(ReportFormat::Human | ReportFormat::Prometheus) | None => {}
         }
         print(&out)?;
-        writeln!(io::stderr(), "portstat: {}", message(&reason))?;
+        writeln!(io::stderr(), "portstat: {}", error.message())?;
         Ok(())
     })
 }

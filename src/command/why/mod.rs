@@ -228,8 +228,8 @@ fn elsewhere<'a>(
         .collect();
     for neighbour in &neighbours.found {
         let place = Place::Namespace {
-            name: neighbour.namespace.name.as_deref(),
-            pid: neighbour.namespace.pid,
+            name: neighbour.space.name.as_deref(),
+            pid: neighbour.space.process().unwrap_or_default(),
         };
         let there = neighbour.sockets.iter();
         found.extend(there.filter_map(|socket| at(socket, place)));

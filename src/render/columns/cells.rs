@@ -121,7 +121,11 @@ impl Column {
     /// Appends whose the socket is, or the other end.
     fn push_owners(self, out: &mut Vec<u8>, row: &Row<'_>) {
         match self {
-            Column::Process => push_processes(out, &row.owners),
+            Column::Process => match row.owners {
+                // Its ends tell whose it is.
+                Owners::Unheld if row.socket.is_kernels() => out.push(b'-'),
+                ref owners => push_processes(out, owners),
+            },
             Column::Pid => push_each(out, row, |out, owner| {
                 push_number(out, owner.holder.pid);
             }),

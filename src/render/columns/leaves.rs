@@ -195,7 +195,7 @@ fn what_json_tells_has_a_column() {
     };
     let namespace = Namespace {
         inode: Some(1),
-        name: Some("blue".to_owned()),
+        name: Some(b"blue".to_vec()),
         container: Some(b"shop".to_vec()),
         ..Namespace::default()
     };

@@ -97,7 +97,7 @@ fn netns(out: &mut Vec<u8>, netns: &Netns) {
     out.extend_from_slice(b"{\"id\":");
     push_optional_number(out, netns.id);
     out.extend_from_slice(b",\"name\":");
-    push_optional(out, netns.name.as_deref().map(str::as_bytes));
+    push_optional(out, netns.name.as_deref());
 }
 
 fn limits(out: &mut Vec<u8>, report: &EphemeralReport<'_>) {

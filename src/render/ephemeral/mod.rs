@@ -59,16 +59,16 @@ pub struct Netns {
     /// Its inode.
     pub id: Option<u64>,
     /// Its name: `host` for that of the first process.
-    pub name: Option<String>,
+    pub name: Option<Vec<u8>>,
     /// How commands get there.
     pub entrance: Option<Entrance>,
 }
 
 impl Netns {
     /// Its name, or its inode.
-    fn label(&self) -> Option<String> {
+    fn label(&self) -> Option<Vec<u8>> {
         let name = self.name.clone();
-        name.or_else(|| self.id.map(|id| id.to_string()))
+        name.or_else(|| self.id.map(|id| id.to_string().into_bytes()))
     }
 }
 
@@ -102,7 +102,7 @@ fn severity(reports: &[EphemeralReport<'_>]) -> Severity {
 fn place(report: &EphemeralReport<'_>, reports: &[EphemeralReport<'_>]) -> String {
     match report.netns.label() {
         Some(name) if reports.len() > 1 => {
-            format!("netns {}: ", escape::terminal(name.as_bytes()))
+            format!("netns {}: ", escape::terminal(&name))
         }
         _ => String::new(),
     }

@@ -149,7 +149,7 @@ fn netns_label(netns: &Netns, count: usize) -> String {
         1 => netns.name.clone(),
         _ => netns.label(),
     };
-    let name = label.as_deref().unwrap_or("self");
+    let name = String::from_utf8_lossy(label.as_deref().unwrap_or(b"self"));
     let mut label = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
@@ -191,7 +191,7 @@ mod tests {
             ),
             "4026532840"
         );
-        let name = Some("a\"b\\c".to_owned());
+        let name = Some(b"a\"b\\c".to_vec());
         assert_eq!(
             netns_label(
                 &Netns {

@@ -73,7 +73,7 @@ fn told(
         taken_at: Some(SystemTime::UNIX_EPOCH),
         netns: Netns {
             id: Some(4_026_531_840),
-            name: Some("a\"b\\c".to_owned()),
+            name: Some(b"a\"b\\c".to_vec()),
             entrance: None,
         },
         settings: count.settings(),

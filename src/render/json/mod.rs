@@ -158,7 +158,7 @@ pub(super) fn push_verdict(out: &mut Vec<u8>, verdict: Option<&Verdict>) {
     }
     if let Some(namespace) = &verdict.namespace {
         out.extend_from_slice(b",\"netns_name\":");
-        push_json(out, namespace.as_bytes());
+        push_json(out, namespace);
     }
     out.push(b'}');
 }

@@ -11,8 +11,11 @@ use crate::model::{Details, Owners, Protocol, Row};
 /// ` users:(("name",pid=1,fd=3),…)`, as ss has it.
 ///
 /// `=` in a name is escaped too: scripts look for `pid=` without reading the quotes.
-pub(super) fn push_owners(out: &mut Vec<u8>, owners: &Owners<'_>) {
+pub(super) fn push_owners(out: &mut Vec<u8>, row: &Row<'_>) {
+    let owners = &row.owners;
     match owners {
+        // Its ends tell that it is the kernel's own, as ss has it.
+        Owners::Unheld if row.socket.is_kernels() => return,
         Owners::Unasked | Owners::None => return,
         Owners::Hidden => return out.extend_from_slice(b" users:(hidden)"),
         Owners::Unseen => return out.extend_from_slice(b" users:(unseen)"),

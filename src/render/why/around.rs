@@ -82,7 +82,7 @@ fn elsewhere(place: Place<'_>, rows: &[&Elsewhere<'_>]) -> String {
         }
         Place::Namespace { name, pid } => {
             let which = match name {
-                Some(name) => escape::terminal(name.as_bytes()),
+                Some(name) => escape::terminal(name),
                 None => format!("of process {pid}"),
             };
             format!("no conflict with the network namespace {which}: {names}")

@@ -126,7 +126,7 @@ pub enum Place<'a> {
     /// In another network namespace.
     Namespace {
         /// Its name, where it has one.
-        name: Option<&'a str>,
+        name: Option<&'a [u8]>,
         /// A process that lives in it.
         pid: u32,
     },

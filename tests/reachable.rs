@@ -22,6 +22,8 @@ use support::waiting::{PATIENCE, wait_until};
 
 /// The number of a capability, of linux/capability.h.
 const CAP_SYS_PTRACE: libc::c_int = 19;
+/// Another.
+const CAP_SYS_ADMIN: libc::c_int = 21;
 /// The port that somebody has in each namespace.
 const PORT: u16 = 8080;
 /// One that nobody has in the namespaces of other tests, which are seen without rights too.
@@ -275,6 +277,19 @@ impl Drop for Rounds {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+#[test]
+fn one_that_is_only_open_is_not_looked_for_by_those_who_may_enter_none() {
+    with_names(|| {
+        let (file, _listener, _) = abandoned();
+        let holder = Holder::of(&[file.as_fd()]);
+        let mut command = command(&["-N", "all", "-tln"]);
+        without_capability(&mut command, CAP_SYS_ADMIN);
+        let ran = finish(&mut command).exited(0);
+        assert!(!ran.stderr.contains("cannot be read"), "{}", ran.stderr);
+        drop(holder);
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::mounts;
 use super::open_files::find_namespaces;
+use super::privilege::may_enter_namespaces;
 use super::walk::inode_of;
 use crate::model::Holder;
 
@@ -52,8 +53,12 @@ fn is_network(inode: u64, holder: Holder) -> bool {
 }
 
 /// The namespaces that processes have open, by inode, in the order of the first descriptors; of
-/// processes whose descriptors may be read.
+/// processes whose descriptors may be read. Nothing shows their tables but to enter them: whoever
+/// may not enter any does not look through all open files for them.
 pub(super) fn opened() -> io::Result<Vec<(Vec<Holder>, u64)>> {
+    if !may_enter_namespaces() {
+        return Ok(Vec::new());
+    }
     let mut found = find_namespaces()?;
     found.retain(|(inode, holder)| is_network(*inode, *holder));
     found.sort_unstable_by_key(|(_, holder)| *holder);

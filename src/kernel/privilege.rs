@@ -38,6 +38,12 @@ pub fn may_bind_low_ports() -> Option<bool> {
     is_ours.then_some(false)
 }
 
+/// Whether there may be network namespaces that we may enter: to enter any takes CAP_SYS_ADMIN in
+/// our own user namespace as well as over it.
+pub(super) fn may_enter_namespaces() -> bool {
+    capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
 /// What we are capable of, a bit each, in the first user namespace: none in any other.
 pub(super) fn effective_capabilities() -> u64 {
     let initial = std::fs::read_to_string("/proc/self/uid_map")

@@ -516,6 +516,47 @@ fn who_is_left_without_packets_is_told_before() {
     check_left_behind(V4, true, &[]);
 }
 
+/// Which of two sockets a datagram from a third reaches.
+#[track_caller]
+fn reached(two: [&OwnedFd; 2]) -> [bool; 2] {
+    let sender = UdpSocket::bind((V4, 0)).unwrap();
+    sender.send_to(b"x", (V4, PORT)).unwrap();
+    two.map(|fd| {
+        let udp = UdpSocket::from(fd.try_clone().unwrap());
+        udp.set_nonblocking(true).unwrap();
+        // The first answer may be the error that the kill left.
+        (0..2).any(|_| udp.recv(&mut [0]).is_ok())
+    })
+}
+
+/// Insists that of a socket that is destroyed it is told that it takes the packets of another one.
+#[track_caller]
+fn check_takes_over(before: [bool; 2], prepare: impl FnOnce(&OwnedFd)) {
+    in_namespace(|| {
+        let every = Ipv4Addr::UNSPECIFIED.into();
+        let server = sharing(SockType::Datagram, every);
+        let other = sharing(SockType::Datagram, every);
+        prepare(&other);
+        assert_eq!(reached([&server, &other]), before);
+        let inode = inode(&other);
+        let killed = portstat(&format!("-Kua --yes inode = {inode}")).exited(0);
+        let told = "1 other socket that shares this port and does not match may get no packets";
+        assert!(killed.stderr.contains(told), "{}", killed.stderr);
+        assert_eq!(reached([&server, &other]), [false, true]);
+    });
+}
+
+#[test]
+fn one_that_loses_its_peer_or_interface_is_told_to_take_packets() {
+    check_takes_over([true, false], |other| {
+        let peer = SocketAddr::new(V4, 9);
+        let udp = UdpSocket::from(other.try_clone().unwrap());
+        udp.connect(peer).unwrap();
+    });
+    // Of packets on its own interface it had them before.
+    check_takes_over([false, true], socket::bind_to_loopback);
+}
+
 /// What is said of the others once one that the kernel finds first has been destroyed alone.
 #[track_caller]
 fn check_what_stands_in_the_way(ip: IpAddr, first: usize) {

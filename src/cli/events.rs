@@ -3,8 +3,8 @@
 use super::global::{FormatArg, GlobalArgs};
 use super::list::{ListArgs, ListPlan};
 use super::output::{Format, Output};
-use super::query::FamilyArg;
 use super::usage::UsageError;
+use crate::model::Protocol;
 use crate::render::Csv;
 
 impl ListPlan {
@@ -21,6 +21,9 @@ impl ListPlan {
         };
         let everywhere = global.netns.as_ref().is_some_and(|netns| netns == "all");
         let mut plan = ListPlan::new(args, output)?;
+        for table in &plan.tables {
+            announced(table.protocol)?;
+        }
         // Whose a socket was is what it is asked for, and cannot be found out later.
         plan.processes |= !plan.quiet;
         match output.format {
@@ -36,7 +39,6 @@ impl ListPlan {
 }
 
 fn refuse_conflicts(args: &ListArgs, global: &GlobalArgs) -> Result<(), UsageError> {
-    let family = |wanted| args.family.contains(&wanted);
     for (is_given, flag) in [
         (global.from.is_some(), "--from"),
         (args.continuous.is_some(), "-c"),
@@ -48,17 +50,18 @@ fn refuse_conflicts(args: &ListArgs, global: &GlobalArgs) -> Result<(), UsageErr
             return Err(UsageError::Conflict("-E", flag));
         }
     }
-    for (is_given, flag) in [
-        (args.unix || family(FamilyArg::Unix), "-x"),
-        (args.raw, "-w"),
-        (args.packet || family(FamilyArg::Link), "-0"),
-        (args.netlink || family(FamilyArg::Netlink), "--netlink"),
-    ] {
-        if is_given {
-            return Err(UsageError::Unannounced(flag));
-        }
-    }
     Ok(())
+}
+
+/// Whether the kernel says when such sockets end; the error names the flag that means them.
+const fn announced(protocol: Protocol) -> Result<(), UsageError> {
+    Err(UsageError::Unannounced(match protocol {
+        Protocol::Tcp | Protocol::Udp => return Ok(()),
+        Protocol::Raw => "-w",
+        Protocol::Unix => "-x",
+        Protocol::Packet => "-0",
+        Protocol::Netlink => "--netlink",
+    }))
 }
 
 /// Rows for people, objects for programs; neither of those formats that end.

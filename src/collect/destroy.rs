@@ -28,9 +28,8 @@ pub fn destroy(host: &Host, sockets: &[Socket]) -> Vec<Fate> {
     in_each_namespace(host, sockets, unreachable, destroy_here)
 }
 
-/// Of each socket, how many others get nothing any more once it is destroyed and until its program
-/// closes it: the UDP sockets that are bound like it to a port of every address, and are not among
-/// these.
+/// Of each socket, how many others may get nothing any more once it is destroyed and until its
+/// program closes it: UDP sockets on the same port, which are not among these.
 pub fn left_behind(host: &Host, sockets: &[Socket]) -> Vec<usize> {
     in_each_namespace(host, sockets, 0, left_behind_here)
 }

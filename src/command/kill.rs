@@ -61,28 +61,52 @@ pub(super) fn run(context: &mut Context, plan: &KillPlan) -> Result<Finish, Erro
 /// destroyed.
 fn warn_of_left_behind(context: &Context, sockets: &[Socket]) {
     let mut told = HashSet::new();
+    let mut places = Places::new(context);
     for (socket, count) in sockets.iter().zip(left_behind(&context.host, sockets)) {
         let place = socket.inet().map(|ends| ends.local);
         if count == 0 || !told.insert((socket.netns, place, socket.interface)) {
             continue;
         }
-        let interface = interface_name(context, socket);
         let shared = match count {
             1 => "1 other socket that shares this port and does not match".to_owned(),
             count => format!("{count} other sockets that share this port and do not match"),
         };
         write_warning(&format!(
             "{}: {shared} may get no packets until the destroyed one is closed by its program",
-            socket_words(socket, interface.as_deref()),
+            places.words(socket),
         ));
     }
 }
 
-/// The name of the interface that a socket is bound to.
-fn interface_name(context: &Context, socket: &Socket) -> Option<Vec<u8>> {
-    match socket.interface {
-        0 => None,
-        index => context.host.interface_name_in(socket.netns, index),
+/// Sockets in words, with their network namespaces where there are several.
+struct Places<'c> {
+    context: &'c Context,
+    namespaces: Option<Vec<Namespace>>,
+}
+
+impl<'c> Places<'c> {
+    const fn new(context: &'c Context) -> Places<'c> {
+        Places {
+            context,
+            namespaces: None,
+        }
+    }
+
+    fn words(&mut self, socket: &Socket) -> String {
+        let host = &self.context.host;
+        let interface = match socket.interface {
+            0 => None,
+            index => host.interface_name_in(socket.netns, index),
+        };
+        let words = socket_words(socket, interface.as_deref());
+        if !self.context.is_everywhere() {
+            return words;
+        }
+        let namespaces = self.namespaces.get_or_insert_with(|| namespaces(host));
+        match namespaces.get(usize::from(socket.netns)) {
+            Some(namespace) => format!("{words} netns {}", namespace.shown()),
+            None => words,
+        }
     }
 }
 
@@ -176,7 +200,7 @@ fn finish(
 /// Tells each socket that was not destroyed, and of many with the same error how many more.
 fn tell_refused(context: &Context, sockets: &[Socket], fates: &[Fate]) {
     let mut counts: HashMap<Obstacle, usize> = HashMap::new();
-    let mut labels = None;
+    let mut places = Places::new(context);
     for (socket, fate) in sockets.iter().zip(fates) {
         let Fate::Refused(obstacle) = *fate else {
             continue;
@@ -186,19 +210,8 @@ fn tell_refused(context: &Context, sockets: &[Socket], fates: &[Fate]) {
         if *count > MOST_TOLD {
             continue;
         }
-        let interface = interface_name(context, socket);
-        let namespace = context.is_everywhere().then(|| {
-            let labels = labels.get_or_insert_with(|| namespaces(&context.host));
-            let namespace = labels.get(usize::from(socket.netns));
-            namespace.map(Namespace::shown)
-        });
-        let place = namespace.flatten().map(|label| format!(" netns {label}"));
-        write_warning(&format!(
-            "{}{}: {}",
-            socket_words(socket, interface.as_deref()),
-            place.unwrap_or_default(),
-            obstacle.words()
-        ));
+        let words = places.words(socket);
+        write_warning(&format!("{words}: {}", obstacle.words()));
     }
     let mut beyond: Vec<(Obstacle, usize)> = counts.into_iter().collect();
     beyond.retain(|(_, count)| *count > MOST_TOLD);

@@ -178,7 +178,8 @@ impl Column {
         let wrong = name.trim().to_ascii_lowercase().replace('-', "_");
         let is_near = |known: &&str| {
             let begins_alike = wrong.get(..3).is_some_and(|head| known.starts_with(head));
-            begins_alike || (wrong.len() > 1 && known.contains(&wrong))
+            let is_part = |part: &str| wrong.len() > 2 && part.starts_with(&wrong);
+            begins_alike || known.split('_').any(is_part)
         };
         let near: Vec<&str> = Column::all().map(Column::name).filter(is_near).collect();
         match near.is_empty() {

@@ -99,6 +99,10 @@ fn a_mistake_is_told_before_anything_is_waited_for() {
         (&["-E", "sprt = :1"][..], "filter, column 1"),
         (&["-E", "--json"], "--format plain, jsonl or csv"),
         (&["-E", "-x"], "only TCP and UDP"),
+        (&["-E", "-f", "link"], "leaves out -0"),
+        (&["-E", "-A", "unix_stream"], "leaves out -x"),
+        (&["-E", "-A", "tcp,raw"], "leaves out -w"),
+        (&["-E", "-A", "tcp,netlink"], "leaves out --netlink"),
         (&["-E", "src", "unix:/x"], "only TCP and UDP"),
         (
             &["-E", "dport = :1 and src netlink:"],

@@ -1,32 +1,28 @@
 //! Sockets that get nothing any more while others that were destroyed stay in their way.
+//!
+//! A UDP socket that is destroyed is disconnected: it loses its peer and its interface, and its
+//! address unless its program has bound that, but it keeps a port that its program has bound.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 
-use super::alike::stays_in_the_way;
 use crate::collect::{Batch, Flow, Method, Receiver, Request, collect_here};
 use crate::kernel::Host;
-use crate::model::{DetailSet, Endpoint, Protocol, Socket, State, StateSet, Table};
+use crate::model::{DetailSet, InetEnds, Protocol, Socket, State, StateSet};
 
-/// Where a UDP socket without a peer is bound: its own end, and its interface.
-type Place = (Endpoint, u32);
-
-fn place(socket: &Socket) -> Option<Place> {
-    let ends = socket.inet()?;
-    stays_in_the_way(socket).then_some((ends.local, socket.interface))
-}
-
-/// Of each socket that stays in the way of others once it is destroyed, how many those are: bound
-/// alike, in the network namespace of this thread, and not to be destroyed themselves. What cannot
-/// be read counts as none.
+/// Of each socket, how many UDP sockets on its port may get nothing any more once it is destroyed:
+/// in the network namespace of this thread, and not to be destroyed themselves. What cannot be
+/// read counts as none.
 pub(super) fn left_behind_here(host: &Host, sockets: &[Socket]) -> Vec<usize> {
+    let ports = sockets.iter().filter_map(bound).map(|ends| ends.local.port);
     let mut look = Look {
         doomed: sockets.iter().map(|socket| socket.cookie).collect(),
-        others: sockets.iter().filter_map(place).map(|it| (it, 0)).collect(),
+        others: ports.map(|port| (port, Vec::new())).collect(),
     };
     if host.is_here() && !look.others.is_empty() {
         let request = Request {
-            tables: Protocol::Udp.tables().collect::<Vec<Table>>(),
+            tables: Protocol::Udp.tables().collect(),
             states: StateSet::EMPTY.with(State::Close),
             details: DetailSet::NONE,
             method: Method::Netlink,
@@ -35,15 +31,45 @@ pub(super) fn left_behind_here(host: &Host, sockets: &[Socket]) -> Vec<usize> {
         // What of it was read is true.
         let _ = collect_here(&Host::Live, &request, &mut look);
     }
-    let others = |socket| place(socket).and_then(|place| look.others.get(&place));
-    let counts = sockets.iter().map(|socket| others(socket).copied());
-    counts.map(Option::unwrap_or_default).collect()
+    let count = |socket: &Socket| {
+        let others = bound(socket).and_then(|ends| look.others.get(&ends.local.port));
+        let others = others.into_iter().flatten();
+        others.filter(|other| stands_before(socket, other)).count()
+    };
+    sockets.iter().map(count).collect()
 }
 
-/// Counts the sockets at some places.
+/// The ends of a UDP socket that may keep its port.
+fn bound(socket: &Socket) -> Option<&InetEnds> {
+    let ends = socket.inet()?;
+    (socket.protocol == Protocol::Udp && ends.local.port != 0).then_some(ends)
+}
+
+/// Whether a socket that was destroyed may get what another one on its port got before.
+fn stands_before(socket: &Socket, other: &Other) -> bool {
+    let Some(ends) = bound(socket) else {
+        return false;
+    };
+    let is_wildcard = other.addr.is_unspecified();
+    let is_alike = ends.local.addr == other.addr;
+    other.addr.is_ipv4() == ends.local.addr.is_ipv4()
+        && match socket.is_listening() {
+            // Of those on one address the kernel still finds the others.
+            true if socket.interface == 0 => is_wildcard && is_alike && other.interface == 0,
+            _ => is_wildcard || is_alike,
+        }
+}
+
+/// Another socket without a peer.
+struct Other {
+    addr: IpAddr,
+    interface: u32,
+}
+
+/// Looks for the others on some ports.
 struct Look {
     doomed: HashSet<u64>,
-    others: HashMap<Place, usize>,
+    others: HashMap<u16, Vec<Other>>,
 }
 
 impl Receiver for Look {
@@ -52,8 +78,12 @@ impl Receiver for Look {
     fn rows(&mut self, batch: &mut Batch) -> io::Result<Flow> {
         let stay = batch.sockets.iter();
         for socket in stay.filter(|socket| !self.doomed.contains(&socket.cookie)) {
-            if let Some(count) = place(socket).and_then(|place| self.others.get_mut(&place)) {
-                *count += 1;
+            let Some(ends) = bound(socket) else { continue };
+            if let Some(others) = self.others.get_mut(&ends.local.port) {
+                others.push(Other {
+                    addr: ends.local.addr,
+                    interface: socket.interface,
+                });
             }
         }
         Ok(Flow::More)

@@ -175,7 +175,7 @@ impl Parser<'_> {
         } else if self.take(&["("]) {
             let inner = self.expression()?;
             if !self.take(&[")"]) {
-                return Err(self.error("\")\""));
+                return Err(self.error("and, or, or \")\""));
             }
             inner
         } else {

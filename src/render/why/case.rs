@@ -7,7 +7,9 @@ use super::WhyReport;
 use super::held::Held;
 use super::subject::Subject;
 use crate::analyze::Pool;
-use crate::analyze::why::{Answer, Blocker, Cause, Fix, Machine, Operation, Query, Route};
+use crate::analyze::why::{
+    Answer, Blocker, Cause, Existing, Fix, Machine, Operation, Query, Route,
+};
 use crate::model::{Condition, Endpoint, InetRow, Lineage, Owner, Parent, Process, Publisher};
 use crate::render::address::push_endpoint;
 use crate::render::ephemeral::PoolNotes;
@@ -138,6 +140,12 @@ impl<'r> Case<'r> {
     /// The processes that merely inherited one of the sockets from another that holds it.
     pub(super) fn heirs(&self) -> Vec<Owner<'r>> {
         self.each_once(Held::heirs)
+    }
+
+    /// The processes that hold one of the sockets without serving it, beside one that does.
+    pub(super) fn idle(&self) -> Vec<u32> {
+        let existing = self.sockets().map(|index| self.report.existing.get(index));
+        existing.flatten().flat_map(Existing::idle).collect()
     }
 
     /// The processes that hold one of the sockets.

@@ -258,7 +258,10 @@ impl<'r> Case<'r> {
         let second = self.report.sockets.get(other).map(local);
         match second {
             Some(second) if !pids(one).is_empty() && pids(one) == pids(other) => {
-                format!("{} and {second}", self.local())
+                match self.local() {
+                    first if first == second => format!("{first} with 2 sockets"),
+                    first => format!("{first} and {second}"),
+                }
             }
             _ => self.local() + &self.and_more(),
         }

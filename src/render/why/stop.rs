@@ -262,12 +262,11 @@ fn parents_named(parents: &[&Parent]) -> String {
 
 /// So many by name, and how many more there are.
 fn first_of<T>(all: &[T], name: impl Fn(&T) -> String) -> String {
-    let names: Vec<String> = all.iter().take(MOST_NAMED).map(name).collect();
-    let more = match all.len().checked_sub(MOST_NAMED) {
-        Some(more @ 1..) => format!(" and {more} more"),
-        _ => String::new(),
-    };
-    listed(&names) + &more
+    let mut names: Vec<String> = all.iter().take(MOST_NAMED).map(name).collect();
+    if let Some(more @ 1..) = all.len().checked_sub(MOST_NAMED) {
+        names.push(format!("{more} more"));
+    }
+    listed(&names)
 }
 
 /// The command that sends a signal to these, for whoever reads it.

@@ -121,17 +121,17 @@ pub fn may_bind_low(host: &Host, uid: u32) -> Option<bool> {
     (uid == 0).then_some(true)
 }
 
-/// Whether several users may appear under a uid: the kernel shows those of whom our user namespace
+/// The uid under which several users may appear: the kernel shows those of whom our user namespace
 /// knows nothing as `kernel.overflowuid`. Of a recording it is not known, and taken not to be so.
-pub fn is_anonymous(host: &Host, uid: u32) -> bool {
+pub fn anonymous_uid(host: &Host) -> Option<u32> {
     if host.is_recorded() {
-        return false;
+        return None;
     }
     let read = |name| host.read_within(name, MAP_LIMIT).ok();
     let overflow = read("proc/sys/kernel/overflowuid").and_then(|text| sysctl::number(&text).ok());
     let map = read("proc/self/uid_map");
-    overflow.unwrap_or(OVERFLOW_UID) == uid
-        && !map.is_some_and(|map| user_map::maps_every_user(&map))
+    let knows_all = map.is_some_and(|map| user_map::maps_every_user(&map));
+    (!knows_all).then_some(overflow.unwrap_or(OVERFLOW_UID))
 }
 
 /// The flags of a socket that these hold: of the first one who may be asked. Nothing is known

@@ -34,8 +34,8 @@ pub use addresses::{V6_ADDRESSES, read_local_addresses};
 pub use announced::{Joined, Source as AnnouncementSource, join_announcements};
 pub use batch::{Batch, Flow, Receiver};
 pub use bind::{
-    BindSettings, is_anonymous, is_ipv6_off, lists_bound_sockets, may_bind_low, read_bind_settings,
-    read_flags,
+    BindSettings, anonymous_uid, is_ipv6_off, lists_bound_sockets, may_bind_low,
+    read_bind_settings, read_flags,
 };
 pub use destroy::{destroy, left_behind};
 pub use lineage::{Lineages, read_lineages};

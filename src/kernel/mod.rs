@@ -72,7 +72,7 @@ pub use netns::{
 pub use netns_error::NetnsError;
 pub use open_files::HolderMethod;
 pub use patience::Patience;
-pub use privilege::may_bind_low_ports;
+pub use privilege::{is_network_namespace_outside, may_bind_low_ports};
 pub use probe::{ConnectAttempt, Draw, try_connect};
 pub use recorder::Recorder;
 pub use recording::{HostError, Meta, RECORDING_SCHEMA};

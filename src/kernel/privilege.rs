@@ -38,6 +38,15 @@ pub fn may_bind_low_ports() -> Option<bool> {
     is_ours.then_some(false)
 }
 
+/// Whether our network namespace is known to belong to a user namespace outside of ours, so that no
+/// capability of ours counts for anything over it.
+pub fn is_network_namespace_outside() -> bool {
+    let namespace = File::open("/proc/thread-self/ns/net");
+    let owner = namespace.and_then(|namespace| user_namespace_of(&namespace));
+    // The kernel names no namespace outside of ours.
+    owner.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+}
+
 /// Whether there may be network namespaces that we may enter: to enter any takes CAP_SYS_ADMIN in
 /// our own user namespace as well as over it.
 pub(super) fn may_enter_namespaces() -> bool {

@@ -188,6 +188,87 @@ fn a_child_that_inherited_a_listener_in_use_is_ended_too() {
     });
 }
 
+/// A child that is to serve and has not yet begun is not taken for one that has merely inherited.
+#[test]
+fn a_child_that_is_still_starting_is_not_blamed() {
+    beside("python3", || {
+        // As a job of a shell.
+        let script = "os.setpgid(0, 0)\n\
+             s.set_inheritable(True)\n\
+             child = subprocess.Popen(['sleep', '100'], close_fds=False,\n\
+             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)\n\
+             print(child.pid, flush=True)\n\
+             child.wait()\n";
+        let mut started = Started::default();
+        let (parent, children) = start(&mut started, script, 1);
+        wait_until("another program", || name_of(children[0]) == "sleep");
+        let answer = asked(&Wanted::tcp(ADDRESS));
+        let blocker = answer.blocked_first_by("EADDRINUSE", "listener");
+        let said = format!("{} and 1 child listen on", mark(parent));
+        assert!(
+            blocker.explanation.starts_with(&said),
+            "{}",
+            blocker.explanation
+        );
+        assert_eq!(commands(blocker), [format!("kill {parent}")]);
+        let mut texts = blocker.fixes.iter().map(|fix| &fix.text);
+        assert!(texts.all(|text| !text.contains("CLOEXEC")), "{blocker:?}");
+    });
+}
+
+#[test]
+fn forked_children_that_do_not_serve_are_ended_too() {
+    beside("python3", || {
+        let script = "import signal\n\
+             for _ in range(7):\n \
+             child = os.fork()\n \
+             if child == 0:\n  \
+             signal.pause()\n \
+             print(child, flush=True)\n\
+             while True: s.accept()\n";
+        let mut started = Started::default();
+        let (parent, children) = start(&mut started, script, 7);
+        let answer = asked(&Wanted::tcp(ADDRESS));
+        let blocker = answer.exactly().blocked_first_by("EADDRINUSE", "listener");
+        blocker.fixed_by(&["7 children that hold the socket without serving it"]);
+        run_fix(blocker, "kill");
+        let all = || children.iter().chain([&parent]);
+        wait_until("their end", || all().all(|pid| has_ended(*pid)));
+        asked(&Wanted::tcp(ADDRESS)).held_by_nobody();
+    });
+}
+
+/// As of a manager in Python, run by root, of servers in Python of other users.
+#[test]
+fn a_parent_of_the_same_name_is_not_blamed_for_a_socket_of_the_childs_own() {
+    in_network_namespace(|| {
+        if !has_users() {
+            return;
+        }
+        let script = "s.close()\n\
+             child = os.fork()\n\
+             if child == 0:\n \
+             os.setgroups([]); os.setgid(65534); os.setuid(65534)\n \
+             s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n \
+             s.bind(('127.0.0.1', 8080)); s.listen(5)\n \
+             ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)\n \
+             print(os.getpid(), flush=True)\n \
+             while True: s.accept()\n\
+             os.wait()\n";
+        let mut started = Started::default();
+        let (parent, children) = start(&mut started, script, 1);
+        let args = ["why", ADDRESS].map(str::to_owned);
+        let ran = why(&args, Rights::User(65_534));
+        let answer = only_answer(&ran);
+        let blocker = answer.blocked_first_by("EADDRINUSE", "listener");
+        let said = &blocker.explanation;
+        assert!(said.starts_with(&mark(children[0])), "{said}");
+        assert!(!said.contains(&mark(parent)), "{said}");
+        assert_eq!(commands(blocker), [format!("kill {}", children[0])]);
+        assert!(!ran.stderr.contains("more owners"), "{}", ran.stderr);
+    });
+}
+
 #[test]
 fn children_that_serve_with_their_parent_are_told_to_be_there() {
     beside("python3", || {

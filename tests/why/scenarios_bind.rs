@@ -255,6 +255,23 @@ fn of_two_that_reuse_addresses_one_listens() {
 }
 
 #[test]
+fn another_address_is_advised_where_one_is_left() {
+    in_namespace(|| {
+        let _every = served(Wanted::tcp("0.0.0.0:8080"));
+        let _one = served(Wanted::tcp("127.0.0.1:8081"));
+        let advice = |address: &str| {
+            let answer = asked(&Wanted::tcp(address));
+            answer.blockers[0].fixes[0].text.clone()
+        };
+        assert_eq!(advice("127.0.0.1:8080"), "listen on another port");
+        asked(&Wanted::tcp("127.0.0.2:8080")).blocked_by("EADDRINUSE", "listener");
+        let both = "listen on another port, or on another address";
+        assert_eq!(advice("127.0.0.1:8081"), both);
+        asked(&Wanted::tcp("127.0.0.2:8081")).free();
+    });
+}
+
+#[test]
 fn what_a_listener_accepted_is_told_with_it() {
     in_namespace(|| {
         let old = served(Wanted::tcp("127.0.0.1:8080"));

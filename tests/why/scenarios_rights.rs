@@ -34,6 +34,10 @@ fn a_low_port_is_refused_before_anything_else_is_looked_at() {
                     .blocked_first_by("EACCES", "privileged-port");
                 assert!(blocker.socket.is_null(), "{}", answer.document);
                 blocker.fixed_by(&["CAP_NET_BIND_SERVICE"]);
+                if rights == Rights::None {
+                    // There is no root in that one, and it would have no right here.
+                    blocker.fixed_by(&["outside of this user namespace\nsudo sysctl"]);
+                }
                 // It would not be enough to be root.
                 assert!(answer.has_cause("listener"), "{}", answer.document);
             }
@@ -145,6 +149,12 @@ fn users_of_whom_the_namespace_knows_nothing_are_not_told_apart() {
         let answer = crate::answer::only_answer(&crate::ask::why(&args, Rights::None));
         answer.assuming(&["user namespace"]);
         assert!(!answer.exact, "{}", answer.document);
+        let fixes = answer.blockers.iter().flat_map(|blocker| &blocker.fixes);
+        for fix in fixes {
+            // Outside it would be another user who asks, and nobody can be told to be one unknown.
+            assert_eq!(fix.command, None, "{fix:?}");
+            assert!(!fix.text.contains("run as nobody"), "{fix:?}");
+        }
         crate::ask::check_verdict(&answer, Rights::None.attempt(|| new.really()));
     });
 }

@@ -56,11 +56,15 @@ const STARTERS: [&[u8]; 14] = [
 impl Existing {
     /// Processes that hold the socket merely because they inherited it from another holder: each
     /// runs another program than that, and neither it nor a child of it waits for anything on the
-    /// socket. A worker runs its master's program, or serves.
+    /// socket. A worker runs its master's program, or serves. Where nobody serves, whoever is to
+    /// may only be starting.
     pub fn idle_heirs(&self) -> Vec<u32> {
         let Holding::By(holders) = &self.holding else {
             return Vec::new();
         };
+        if self.idle().is_empty() {
+            return Vec::new();
+        }
         let serving = all_serving(holders, &HashSet::new());
         let known: HashMap<u32, &Lineage> = holders.iter().map(|(pid, one)| (*pid, one)).collect();
         let is_idle = |pid: u32, lineage: &Lineage| {
@@ -88,22 +92,39 @@ impl Existing {
         heirs.map(|(pid, _)| *pid).collect()
     }
 
+    /// Processes that were seen to wait for nothing on the socket, nor does a child of theirs, while
+    /// another holder serves it, or may.
+    pub fn idle(&self) -> Vec<u32> {
+        let Holding::By(holders) = &self.holding else {
+            return Vec::new();
+        };
+        let serving = those_and_above(holders, |(_, lineage)| lineage.serves != Some(false));
+        if serving.is_empty() {
+            return Vec::new();
+        }
+        let pids = holders.iter().map(|(pid, _)| *pid);
+        pids.filter(|pid| !serving.contains(pid)).collect()
+    }
+
     /// Whether others may hold the socket too where not all processes may be read: nobody was
     /// seen who could have opened it, or the parent of a holder most likely has it.
     pub fn may_have_more_holders(&self) -> bool {
         let Holding::By(holders) = &self.holding else {
             return false;
         };
-        let may_have_opened =
-            |(_, lineage): &(u32, Lineage)| lineage.user.is_none_or(|user| user == self.socket.uid);
-        !holders.iter().any(may_have_opened)
-            || holders
-                .iter()
-                .any(|(pid, _)| self.hidden_parent(*pid).is_some())
+        let has_parent = |(pid, _): &(u32, Lineage)| self.hidden_parent(*pid).is_some();
+        !self.is_opener_among(holders) || holders.iter().any(has_parent)
+    }
+
+    /// Whether one of these may have opened the socket.
+    fn is_opener_among(&self, holders: &[(u32, Lineage)]) -> bool {
+        let mut users = holders.iter().map(|(_, lineage)| lineage.user);
+        users.any(|user| user.is_none_or(|user| user == self.socket.uid))
     }
 
     /// The parent of a holder that may not be read and most likely holds the socket as well, from
-    /// which the holder got it: it is of the user who opened the socket, or has the holder's name.
+    /// which the holder got it: it is of the user who opened the socket, or has the holder's name
+    /// where nobody was seen who could have opened it.
     pub fn hidden_parent(&self, pid: u32) -> Option<&Parent> {
         let Holding::By(holders) = &self.holding else {
             return None;
@@ -111,7 +132,8 @@ impl Existing {
         let (_, lineage) = holders.iter().find(|(holder, _)| *holder == pid)?;
         let parent = lineage.parent.as_ref()?;
         let is_starter = parent.pid == 1 || STARTERS.contains(&&parent.comm[..]);
-        let is_like_it = parent.user == Some(self.socket.uid) || parent.is_namesake;
+        let is_like_it = parent.user == Some(self.socket.uid)
+            || (parent.is_namesake && !self.is_opener_among(holders));
         (parent.is_closed && is_like_it && !is_starter).then_some(parent)
     }
 }
@@ -227,24 +249,31 @@ fn was_started_by_server(lineage: &Lineage) -> bool {
 
 /// The holders that serve, or may, and those above them.
 fn all_serving(holders: &[(u32, Lineage)], known: &HashSet<u32>) -> HashSet<u32> {
+    those_and_above(holders, |(pid, lineage)| {
+        let is_idle = lineage.serves == Some(false) && lineage.close_on_exec != Some(true);
+        !is_idle || known.contains(pid)
+    })
+}
+
+/// Some holders, and those above them.
+fn those_and_above(
+    holders: &[(u32, Lineage)],
+    is_one: impl Fn(&(u32, Lineage)) -> bool,
+) -> HashSet<u32> {
     let parents: HashMap<u32, u32> = holders
         .iter()
         .filter_map(|(pid, lineage)| Some((*pid, lineage.parent.as_ref()?.pid)))
         .collect();
-    let mut serving = HashSet::new();
-    for (pid, lineage) in holders {
-        let is_idle = lineage.serves == Some(false) && lineage.close_on_exec != Some(true);
-        if is_idle && !known.contains(pid) {
-            continue;
-        }
-        let mut next = Some(*pid);
+    let mut found = HashSet::new();
+    for holder in holders.iter().filter(|holder| is_one(holder)) {
+        let mut next = Some(holder.0);
         // Who is in it already has those above in it; numbers read at different times may go in
         // a circle.
-        while let Some(pid) = next.filter(|pid| serving.insert(*pid)) {
+        while let Some(pid) = next.filter(|pid| found.insert(*pid)) {
             next = parents.get(&pid).copied();
         }
     }
-    serving
+    found
 }
 
 /// Whether the process that forked it has ended.

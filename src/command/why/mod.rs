@@ -20,11 +20,11 @@ use super::wants::Wants;
 use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome, Query, predict};
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{
-    BindSettings, Lineages, Neighbours, Request, is_ipv6_off, read_bind_settings, read_links,
-    read_local_addresses, read_neighbours,
+    BindSettings, Lineages, Neighbours, Request, anonymous_uid, is_ipv6_off, read_bind_settings,
+    read_links, read_local_addresses, read_neighbours,
 };
 use crate::join::Services;
-use crate::kernel::{Host, own_uid};
+use crate::kernel::{Host, is_network_namespace_outside, own_uid};
 use crate::model::{Gap, InetRow, LocalV6, Published, Socket, SocketFlags};
 use crate::render::why::{self as report, Crowds, Elsewhere, Place, PortContext, Probe, WhyReport};
 use crate::render::{Collection, Document};
@@ -92,6 +92,8 @@ fn answer(
         named: question.named.clone(),
         published: published_for(&existing),
         reader: own_uid(),
+        root_is_outside: host.is_here() && is_network_namespace_outside(),
+        anonymous: anonymous_uid(host),
         crowds: Crowds::default(),
         user_units: user_units(context, &existing),
     };

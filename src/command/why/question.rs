@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::analyze::why::{Ipv6, Operation, Query, User, reached};
 use crate::cli::{Asked, Destination, PortName, UsageError, WhyPlan};
 use crate::collect::{
-    BindSettings, addresses, host_addresses, is_anonymous, may_bind_low, user_id, user_name,
+    BindSettings, addresses, anonymous_uid, host_addresses, may_bind_low, user_id, user_name,
 };
 use crate::command::context::Context;
 use crate::command::names::PATIENCE;
@@ -125,7 +125,7 @@ impl Question {
             free_bind: plan.free_bind,
             user: User {
                 uid,
-                is_anonymous: is_anonymous(host, uid),
+                is_anonymous: anonymous_uid(host) == Some(uid),
                 may_bind_low: may_bind_low(host, uid),
             },
         };

@@ -6,9 +6,14 @@ use crate::model::Endpoint;
 use crate::render::{entering, shell};
 
 /// The command that asks again as root, for the same user. `None` where its interface has a name
-/// that not every shell can be given.
+/// that not every shell can be given, or where root is in another user namespace, in which users
+/// have other numbers.
 pub(super) fn again(case: &Case<'_>) -> Option<String> {
-    let user = case.query().user.uid;
+    let user = case.query().user;
+    if case.report.root_is_outside || user.is_anonymous {
+        return None;
+    }
+    let user = user.uid;
     let user = (user != 0).then(|| format!(" --user {user}"));
     let command = asking(case)?;
     Some(format!("sudo {command}{}", user.unwrap_or_default()))

@@ -7,7 +7,9 @@ use super::WhyReport;
 use super::held::Held;
 use super::subject::Subject;
 use crate::analyze::Pool;
-use crate::analyze::why::{Answer, Blocker, Cause, Fix, Machine, Operation, Query, Route};
+use crate::analyze::why::{
+    Answer, Blocker, Cause, Existing, Fix, Machine, Operation, Query, Route,
+};
 use crate::model::{Condition, Endpoint, InetRow, Lineage, Owner, Parent, Process, Publisher};
 use crate::render::address::push_endpoint;
 use crate::render::ephemeral::PoolNotes;
@@ -140,6 +142,12 @@ impl<'r> Case<'r> {
         self.each_once(Held::heirs)
     }
 
+    /// The processes that hold one of the sockets without serving it, beside one that does.
+    pub(super) fn idle(&self) -> Vec<u32> {
+        let existing = self.sockets().map(|index| self.report.existing.get(index));
+        existing.flatten().flat_map(Existing::idle).collect()
+    }
+
     /// The processes that hold one of the sockets.
     pub(super) fn owners(&self) -> Vec<Owner<'r>> {
         self.each_once(Held::owners)
@@ -250,7 +258,10 @@ impl<'r> Case<'r> {
         let second = self.report.sockets.get(other).map(local);
         match second {
             Some(second) if !pids(one).is_empty() && pids(one) == pids(other) => {
-                format!("{} and {second}", self.local())
+                match self.local() {
+                    first if first == second => format!("{first} with 2 sockets"),
+                    first => format!("{first} and {second}"),
+                }
             }
             _ => self.local() + &self.and_more(),
         }

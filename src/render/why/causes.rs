@@ -8,7 +8,7 @@ use super::conditions::{down, down_reason, exhausted, no_route, pool_reason, pri
 use super::connections;
 use super::unseen::kernels_own;
 use crate::analyze::why::{Cause, Ipv6, Operation, Route};
-use crate::model::{InetRow, Parent};
+use crate::model::{Errno, InetRow, Parent};
 use crate::render::escape;
 
 /// Parents named in a sentence.
@@ -129,7 +129,13 @@ fn condition(case: &Case<'_>) -> String {
         Cause::PrivilegedPort => privileged(case),
         Cause::NoRoute => match case.query().operation {
             Operation::Connect { destination, .. } => {
-                format!("no route leads to {}", destination.addr)
+                let who = match case.report.machine.route {
+                    Some(Route::None(errno)) if errno != Errno::NetworkUnreachable => {
+                        "a rule or route refuses"
+                    }
+                    _ => "no route leads to",
+                };
+                format!("{who} {}", destination.addr)
             }
             Operation::Bind => "no route leads there".to_owned(),
         },
@@ -270,7 +276,10 @@ fn unheld(case: &Case<'_>) -> String {
 }
 
 fn inherited(case: &Case<'_>) -> String {
-    let mut text = if is_idle(case) {
+    let mut text = if is_idle(case) && case.owners().len() > 1 {
+        "They neither serve the socket nor wait for anything on it. Most likely they inherited the \
+         socket from a server that has ended or closed its own; or they hang."
+    } else if is_idle(case) {
         "It neither serves the socket nor waits for anything on it. Most likely it inherited the \
          socket from a server that has ended or closed its own; or it hangs."
     } else {

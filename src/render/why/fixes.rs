@@ -34,7 +34,7 @@ pub(super) fn advice(case: &Case<'_>) -> Vec<Advice> {
     for fix in case.blockers.iter().flat_map(|blocker| &blocker.fixes) {
         if case.overview.allows(fix) && !seen.contains(&fix) {
             seen.push(fix);
-            let new = words(fix, case).into_iter();
+            let new = words(fix, case).into_iter().map(|one| placed(case, one));
             advice.extend(new.filter(|one| !advice.contains(one)).collect::<Vec<_>>());
         }
     }
@@ -75,10 +75,7 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
             "close the unix socket in which it is in flight (end the process that should receive \
              it), or remove the kernel's device or service",
         ),
-        Fix::SameUser => plain(&format!(
-            "run as {}, and set SO_REUSEPORT as the others do",
-            user(case.first_row())
-        )),
+        Fix::SameUser => plain(&same_user(case)),
         Fix::AddAddress => machine::add_address(case),
         Fix::NonlocalBind => machine::nonlocal_bind(case),
         Fix::WaitForDad => plain(
@@ -98,6 +95,35 @@ fn words(fix: &Fix, case: &Case<'_>) -> Vec<Advice> {
              network",
         ),
         Fix::AddRoute => machine::add_route(case),
+    }
+}
+
+/// Where root has to be that of another user namespace, this is said.
+fn placed(case: &Case<'_>, (text, command): Advice) -> Advice {
+    let takes_root = command
+        .as_ref()
+        .is_some_and(|command| command.starts_with("sudo "));
+    match case.report.root_is_outside && takes_root {
+        true => (text + ", outside of this user namespace", command),
+        false => (text, command),
+    }
+}
+
+/// What it takes to share the port with others.
+fn same_user(case: &Case<'_>) -> String {
+    let row = case.first_row();
+    let query = case.query();
+    let uid = row.and_then(|row| row.uid());
+    let who = match uid.is_some() && uid == case.report.anonymous {
+        true => "the user whose they are, whom this user namespace does not know".to_owned(),
+        false if uid == Some(query.user.uid) => {
+            return "set SO_REUSEPORT on the new socket, as the others do".to_owned();
+        }
+        false => user(row),
+    };
+    match query.reuse_port {
+        true => format!("run as {who}"),
+        false => format!("run as {who}, and set SO_REUSEPORT as the others do"),
     }
 }
 

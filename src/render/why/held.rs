@@ -66,10 +66,11 @@ impl<'r> Held<'r> {
 }
 
 impl<'r> WhyReport<'r> {
-    /// What stands before commands that take root's rights: nothing where root reads them.
+    /// What stands before commands that take root's rights: nothing where root reads them who has
+    /// these rights.
     pub(super) const fn sudo(&self) -> &'static str {
         match self.reader {
-            0 => "",
+            0 if !self.root_is_outside => "",
             _ => "sudo ",
         }
     }

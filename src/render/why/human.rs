@@ -7,7 +7,7 @@ use super::evidence::evidence;
 use super::fixes::Advice;
 use super::{PortContext, WhyReport, around, causes, fixes, words};
 use crate::analyze::Severity;
-use crate::analyze::why::{Answer, Blocker, Cause, Fix, Operation, Outcome};
+use crate::analyze::why::{Answer, Assumption, Blocker, Cause, Fix, Operation, Outcome};
 use crate::model::{PortClass, Protocol};
 use crate::render::escape;
 use crate::render::page::Page;
@@ -36,7 +36,8 @@ pub fn human(out: &mut Vec<u8>, report: &WhyReport<'_>, paint: Paint, width: Opt
         body(&mut Page::new(out, width), section, &mut told, paint);
     }
     let mut page = Page::new(out, width);
-    remarks(&mut page, report);
+    let first = { sections.first() }.and_then(Section::doubt);
+    remarks(&mut page, report, first);
     if let Some(port) = &report.port {
         page.line("");
         page.words(0, &context(report, port), 2);
@@ -80,6 +81,12 @@ fn sections<'r>(report: &'r WhyReport<'r>) -> Vec<Section<'r>> {
 }
 
 impl<'r> Section<'r> {
+    /// What was assumed that leaves the answer open, where nothing is in the way.
+    fn doubt(&self) -> Option<Assumption> {
+        let is_open = self.answer.outcome == Outcome::Unknown && self.cases.is_empty();
+        self.answer.assumptions.first().filter(|_| is_open).copied()
+    }
+
     /// Adds an answer that says the same, with the sockets that are in its way alone.
     fn add(&mut self, report: &'r WhyReport<'r>, answer: &'r Answer) {
         self.alike.push(answer);
@@ -174,8 +181,8 @@ fn first_line(
                 }
             )
         }
-        (Outcome::Unknown, None) => match answer.assumptions.first() {
-            Some(first) => format!(": {}", words::assumption(report, *first)),
+        (Outcome::Unknown, None) => match section.doubt() {
+            Some(first) => format!(": {}", words::assumption(report, first)),
             None => String::new(),
         },
         _ => String::new(),
@@ -267,8 +274,9 @@ fn what_to_do(page: &mut Page<'_>, case: &Case<'_>, told: &mut HashSet<Advice>, 
     }
 }
 
-/// What was assumed, what is worth knowing, what the kernel said: each once.
-fn remarks(page: &mut Page<'_>, report: &WhyReport<'_>) {
+/// What was assumed, but for what the first line has told; what is worth knowing, what the kernel
+/// said: each once.
+fn remarks(page: &mut Page<'_>, report: &WhyReport<'_>, doubt: Option<Assumption>) {
     let mut told: Vec<String> = Vec::new();
     let mut tell = |page: &mut Page<'_>, text: String| {
         if !told.contains(&text) {
@@ -280,7 +288,8 @@ fn remarks(page: &mut Page<'_>, report: &WhyReport<'_>) {
         }
     };
     for (answer, probe) in &report.answers {
-        for assumption in &answer.assumptions {
+        let assumptions = answer.assumptions.iter();
+        for assumption in assumptions.filter(|one| Some(**one) != doubt) {
             let text = words::assumption(report, *assumption);
             tell(page, format!("assumed: {text}"));
         }

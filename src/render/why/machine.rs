@@ -81,13 +81,16 @@ pub(super) fn add_route(case: &Case<'_>) -> Vec<Advice> {
 
 fn missing_route(case: &Case<'_>) -> Vec<Advice> {
     match case.query().operation {
-        Operation::Connect { destination, .. } => plain(&format!(
-            "add a route: {}",
-            case.within(&format!(
-                "ip route add {} via GATEWAY",
-                alone(destination.addr.to_canonical())
-            ))
-        )),
+        Operation::Connect { destination, .. } => {
+            let device = case.report.device.as_deref();
+            let device = device.and_then(|device| shell::portable(device.as_bytes()));
+            // The socket is bound to it, so that a route over another is none.
+            let over = device.map(|device| format!(" dev {device}"));
+            let destination = alone(destination.addr.to_canonical());
+            let over = over.unwrap_or_default();
+            let command = case.within(&format!("ip route add {destination} via GATEWAY{over}"));
+            plain(&format!("add a route: {command}"))
+        }
         Operation::Bind => plain("add a route"),
     }
 }
@@ -159,24 +162,46 @@ pub(super) fn see_pool(case: &Case<'_>) -> Vec<Advice> {
 
 pub(super) fn another_address(case: &Case<'_>) -> Vec<Advice> {
     let query = case.query();
-    plain(match (query.operation, query.protocol, query.port) {
-        (Operation::Bind, Protocol::Tcp, _) => "listen on another port, or on another address",
-        (Operation::Bind, ..) => "use another port, or another address",
-        (Operation::Connect { .. }, _, 0) => {
-            "connect from another address, or leave it to the routes"
+    let is_tcp = query.protocol == Protocol::Tcp;
+    plain(match (query.operation, query.port) {
+        (Operation::Bind, _) if is_taken_on_every_address(case) => match is_tcp {
+            true => "listen on another port",
+            false => "use another port",
+        },
+        (Operation::Bind, _) if is_tcp => "listen on another port, or on another address",
+        (Operation::Bind, _) => "use another port, or another address",
+        (Operation::Connect { .. }, 0) => "connect from another address, or leave it to the routes",
+        (Operation::Connect { .. }, _) if is_taken_on_every_address(case) => {
+            "connect from another port, or leave it to the kernel"
         }
-        (Operation::Connect { .. }, ..) => {
+        (Operation::Connect { .. }, _) => {
             "connect from another port or address, or leave both to the kernel"
         }
     })
 }
 
+/// Whether somebody in the way has the port on every address of the family that was asked for.
+fn is_taken_on_every_address(case: &Case<'_>) -> bool {
+    let is_v6 = asked(case).is_some_and(|addr| addr.is_ipv6());
+    let sockets = case.answer.blockers.iter().filter_map(|one| one.socket);
+    let rows = sockets.filter_map(|index| case.report.sockets.get(index));
+    // What IPv6 has in the way of IPv4 has that too.
+    { rows.map(|row| row.ends.local.addr.to_canonical()) }
+        .any(|addr| addr.is_unspecified() && (addr.is_ipv6() || !is_v6))
+}
+
 /// An address that is there, whichever the port.
 pub(super) fn own_address(case: &Case<'_>) -> Vec<Advice> {
-    plain(match case.query().operation {
-        Operation::Bind => "use an address of this machine (ip addr lists them)",
+    plain(&match case.query().operation {
+        Operation::Bind => {
+            let lists = match case.report.entrance {
+                None => "ip addr".to_owned(),
+                Some(_) => case.within("ip addr"),
+            };
+            format!("use an address of this machine ({lists} lists them)")
+        }
         Operation::Connect { .. } => {
-            "connect from an address of this machine, or leave it to the routes"
+            "connect from an address of this machine, or leave it to the routes".to_owned()
         }
     })
 }

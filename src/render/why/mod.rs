@@ -73,6 +73,12 @@ pub struct WhyReport<'a> {
     pub published: Vec<(u32, Published)>,
     /// Who runs this, and so the commands that it advises.
     pub reader: u32,
+    /// Whether the network namespace belongs to a user namespace outside of ours, so that root here
+    /// has no rights over it.
+    pub root_is_outside: bool,
+    /// The uid under which all users appear whom our user namespace does not know, where it does not
+    /// know every user. Source: `kernel.overflowuid`, `/proc/self/uid_map`.
+    pub anonymous: Option<u32>,
     /// The sockets counted by their ends, once somebody asks.
     pub crowds: Crowds,
     /// Processes among the holders whose unit is one of a user's manager, and the user's uid.

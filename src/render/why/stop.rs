@@ -96,7 +96,8 @@ fn stop_processes(case: &Case<'_>, roots: &[Owner<'_>]) -> Vec<Advice> {
 /// Ends processes, and those that inherited the socket from them and do nothing with it; those that
 /// are stopped have to go on for that.
 fn end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> Vec<Advice> {
-    let all = [owners, heirs].concat();
+    let children = Children::of(case, owners, heirs);
+    let all = [owners, &children.idle, heirs].concat();
     let are = |condition| {
         let all = all.iter();
         let those = all.filter(|owner| case.condition(**owner) == condition);
@@ -121,8 +122,8 @@ fn end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> Vec<Advice
         return advice;
     }
     let parents = hidden_parents(case, owners);
-    let mut text = format!("end {}", to_be_ended(&parents, owners, heirs));
-    text += &others_to_end(case, owners, heirs);
+    let mut text = format!("end {}", to_be_ended(&parents, owners, &children, heirs));
+    text += &children.left();
     if let waiting @ [_, ..] = &are(Condition::Uninterruptible)[..] {
         text += &format!(
             "; {} cannot end before the kernel has done what it waits for",
@@ -137,7 +138,12 @@ fn end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> Vec<Advice
 }
 
 /// Who is to be ended, and why all of them.
-fn to_be_ended(parents: &[&Parent], owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> String {
+fn to_be_ended(
+    parents: &[&Parent],
+    owners: &[Owner<'_>],
+    children: &Children<'_>,
+    heirs: &[Owner<'_>],
+) -> String {
     let mut parts = Vec::new();
     if !parents.is_empty() {
         let children = if owners.len() == 1 {
@@ -153,6 +159,7 @@ fn to_be_ended(parents: &[&Parent], owners: &[Owner<'_>], heirs: &[Owner<'_>]) -
     } else if !owners.is_empty() {
         parts.push(names(owners));
     }
+    parts.extend(children.to_be_ended());
     if !heirs.is_empty() {
         let keep = if heirs.len() == 1 { "keeps" } else { "keep" };
         parts.push(format!(
@@ -179,19 +186,56 @@ fn started_again(parents: &[&Parent], count: usize) -> String {
     format!("; if {its} {parent} {named} {starts} {it} again, end {that} first")
 }
 
-/// Children that have the socket too, and end with those whose workers they are, as a rule.
-fn others_to_end(case: &Case<'_>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> String {
-    let known = owners.iter().chain(heirs).map(|owner| owner.holder.pid);
-    let known: HashSet<u32> = known.collect();
-    let all = case.owners();
-    let count = { all.iter() }
-        .filter(|owner| !known.contains(&owner.holder.pid))
-        .filter(|owner| is_below(case, owner.holder.pid, &known))
-        .count();
-    match count {
-        0 => String::new(),
-        1 => "; 1 child holds the socket too: end it as well if it stays".to_owned(),
-        _ => format!("; {count} children hold the socket too: end them as well if they stay"),
+/// Children that have the socket too: of a server that serves, those that do not, and others, which
+/// end with those whose workers they are, as a rule.
+struct Children<'r> {
+    idle: Vec<Owner<'r>>,
+    others: usize,
+}
+
+impl<'r> Children<'r> {
+    fn of(case: &Case<'r>, owners: &[Owner<'_>], heirs: &[Owner<'_>]) -> Children<'r> {
+        let known = owners.iter().chain(heirs).map(|owner| owner.holder.pid);
+        let known: HashSet<u32> = known.collect();
+        let mut all = case.owners();
+        all.retain(|owner| {
+            let pid = owner.holder.pid;
+            !known.contains(&pid) && is_below(case, pid, &known)
+        });
+        let idle = case.idle();
+        let (idle, others): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|owner| idle.contains(&owner.holder.pid));
+        Children {
+            idle,
+            others: others.len(),
+        }
+    }
+
+    fn to_be_ended(&self) -> Option<String> {
+        let children = match &self.idle[..] {
+            [] => return None,
+            [one] => format!("its child {}", mark(*one)),
+            all => format!("{} children", all.len()),
+        };
+        let (hold, keep) = if self.idle.len() == 1 {
+            ("holds", "keeps")
+        } else {
+            ("hold", "keep")
+        };
+        Some(format!(
+            "{children} that {hold} the socket without serving it and {keep} the port otherwise"
+        ))
+    }
+
+    fn left(&self) -> String {
+        match self.others {
+            0 => String::new(),
+            1 => "; 1 child holds the socket too: end it as well if it stays".to_owned(),
+            count => {
+                format!("; {count} children hold the socket too: end them as well if they stay")
+            }
+        }
     }
 }
 
@@ -209,26 +253,20 @@ fn is_below(case: &Case<'_>, pid: u32, above: &HashSet<u32>) -> bool {
 }
 
 fn names(owners: &[Owner<'_>]) -> String {
-    let named = owners.iter().take(MOST_NAMED);
-    let names: Vec<String> = named.map(|owner| mark(*owner)).collect();
-    let more = match owners.len().checked_sub(MOST_NAMED) {
-        Some(more @ 1..) => format!(" and {more} more"),
-        _ => String::new(),
-    };
-    listed(&names) + &more
+    first_of(owners, |owner| mark(*owner))
 }
 
-/// The same of parents.
 fn parents_named(parents: &[&Parent]) -> String {
-    let named = parents.iter().take(MOST_NAMED);
-    let names: Vec<String> = named
-        .map(|parent| named_process(&parent.comm, parent.pid))
-        .collect();
-    let more = match parents.len().checked_sub(MOST_NAMED) {
-        Some(more @ 1..) => format!(" and {more} more"),
-        _ => String::new(),
-    };
-    listed(&names) + &more
+    first_of(parents, |parent| named_process(&parent.comm, parent.pid))
+}
+
+/// So many by name, and how many more there are.
+fn first_of<T>(all: &[T], name: impl Fn(&T) -> String) -> String {
+    let mut names: Vec<String> = all.iter().take(MOST_NAMED).map(name).collect();
+    if let Some(more @ 1..) = all.len().checked_sub(MOST_NAMED) {
+        names.push(format!("{more} more"));
+    }
+    listed(&names)
 }
 
 /// The command that sends a signal to these, for whoever reads it.

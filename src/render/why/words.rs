@@ -63,9 +63,14 @@ pub(super) fn assumption(report: &WhyReport<'_>, assumption: Assumption) -> Stri
         Assumption::NoCapability => "the user is taken to lack CAP_NET_BIND_SERVICE: capabilities \
              are known only of the user who runs portstat"
             .to_owned(),
-        Assumption::PortsWithinBounds => "the number of free ephemeral ports is known only within \
-             bounds, and one may be free or not; for TCP --probe tells"
-            .to_owned(),
+        Assumption::PortsWithinBounds => format!(
+            "the number of free ephemeral ports is known only within bounds{}",
+            if is_udp(report) {
+                ""
+            } else {
+                "; --probe tells"
+            }
+        ),
         Assumption::PortsOfOthers => "every ephemeral port has a socket; connect can still draw \
              those of connections elsewhere and in TIME-WAIT, unless these were bound before they \
              were connected, which no socket tells; --probe tells"
@@ -131,14 +136,17 @@ pub(super) fn note(report: &WhyReport<'_>, note: &Note) -> String {
 
 /// Whom it would share the port with, and what of theirs.
 fn joins(report: &WhyReport<'_>, members: usize) -> String {
-    let mut answers = report.answers.iter();
-    let is_udp = answers.any(|(answer, _)| answer.query.protocol == Protocol::Udp);
-    let (what, comes) = match is_udp {
+    let (what, comes) = match is_udp(report) {
         true => ("socket", "datagrams"),
         false => ("listener", "connections"),
     };
     let s = if members == 1 { "" } else { "s" };
     format!("it would join {members} {what}{s} on the port by SO_REUSEPORT and share their {comes}")
+}
+
+fn is_udp(report: &WhyReport<'_>) -> bool {
+    let mut answers = report.answers.iter();
+    answers.any(|(answer, _)| answer.query.protocol == Protocol::Udp)
 }
 
 /// What came of asking the kernel.

@@ -271,6 +271,34 @@ fn who_only_inherited_runs_another_program_and_serves_nothing() {
 }
 
 #[test]
+fn who_may_only_be_starting_is_no_heir_where_nobody_serves() {
+    let script = process(801, 800, 800, 800).with(idle);
+    let server = process(800, INIT, 800, 800);
+    let holders = [server.clone().with(idle), script.clone()];
+    assert!(held(&holders).idle_heirs().is_empty());
+    assert!(held(&holders).idle().is_empty());
+    // What a parent opens for a child alone it closes on exec itself.
+    let closing = server.clone().with(idle).with(|(_, lineage)| {
+        lineage.close_on_exec = Some(true);
+    });
+    assert!(held(&[closing, script.clone()]).idle_heirs().is_empty());
+    // Nobody knows whether it serves.
+    assert_eq!(held(&[server.with(blind), script]).idle_heirs(), [801]);
+}
+
+#[test]
+fn who_waits_for_nothing_beside_a_server_is_idle() {
+    let of = |pid| process(pid, 800, 800, 800);
+    let forked = of(802).with(idle).with(|(_, lineage)| {
+        (lineage.runs_as_parent, lineage.close_on_exec) = (Some(true), Some(true));
+    });
+    let below = process(804, 803, 800, 800);
+    let master = process(800, INIT, 800, 800).with(idle);
+    let holders = [master, of(801), forked, of(803).with(idle), below];
+    assert_eq!(held(&holders).idle(), [802]);
+}
+
+#[test]
 fn a_closed_parent_of_the_sockets_user_or_of_the_same_name_has_it_too() {
     let worker = |change: fn(&mut Parent)| {
         process(801, 800, 800, 800).with(|(_, lineage)| {
@@ -287,6 +315,11 @@ fn a_closed_parent_of_the_sockets_user_or_of_the_same_name_has_it_too() {
         parent_of(worker(|parent| parent.is_namesake = true)),
         Some(800)
     );
+    // But not that of whoever opened it.
+    let of_itself =
+        worker(|parent| parent.is_namesake = true).with(|(_, lineage)| lineage.user = Some(0));
+    assert!(!held(std::slice::from_ref(&of_itself)).may_have_more_holders());
+    assert_eq!(parent_of(of_itself), None);
     let readable = |parent: &mut Parent| (parent.user, parent.is_closed) = (Some(0), false);
     assert_eq!(parent_of(worker(readable)), None);
     let starter = |parent: &mut Parent| {

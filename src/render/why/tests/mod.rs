@@ -1,5 +1,6 @@
 //! Answers made by hand, for people and for programs.
 
+mod advised;
 mod holders;
 mod parts;
 mod remedies;
@@ -116,6 +117,9 @@ struct Scene<'a> {
     published: Vec<(u32, Published)>,
     user_units: Vec<(u32, u32)>,
     reader: u32,
+    root_is_outside: bool,
+    anonymous: Option<u32>,
+    entrance: Option<Entrance>,
     serves: Option<bool>,
     condition: Condition,
     pools: Vec<(PoolKey, PoolNotes)>,
@@ -140,6 +144,9 @@ impl<'a> Scene<'a> {
             published: Vec::new(),
             user_units: Vec::new(),
             reader: 0,
+            root_is_outside: false,
+            anonymous: None,
+            entrance: None,
             serves: None,
             condition: Condition::Usual,
             pools: Vec::new(),
@@ -224,7 +231,7 @@ impl<'a> Scene<'a> {
                 },
             },
             netns: Some(4_026_531_840),
-            entrance: None,
+            entrance: self.entrance.clone(),
             answers: self.answers.clone(),
             sockets: &rows,
             existing: &existing,
@@ -246,6 +253,8 @@ impl<'a> Scene<'a> {
             named: None,
             published: self.published.clone(),
             reader: self.reader,
+            root_is_outside: self.root_is_outside,
+            anonymous: self.anonymous,
             crowds: Crowds::default(),
             user_units: self.user_units.clone(),
         };

@@ -16,7 +16,7 @@ bind fails with EADDRINUSE, with SO_REUSEADDR too. It takes IPv4 on every addres
     nginx[813] fd 6, nginx.service, child of bash[812]: nginx: worker process
 
 what to do:
-  1. listen on another port, or on another address
+  1. listen on another port
   2. set IPV6_V6ONLY on the socket that has [::], so that it leaves IPv4 alone (nginx: listen [::]:PORT ipv6only=on)
   3. stop nginx.service
        systemctl stop -- nginx.service

@@ -118,6 +118,10 @@ impl<'a> Attempt<'a> {
         let mut is_asked = true;
         let is_broadcast = matches!(machine.route, Some(Route::Broadcast(_)));
         let unfit = |fix| Blocker::without_socket(Cause::AddressUnfit, &[fix]);
+        if self.query.v6only && addr.to_canonical().is_ipv4() {
+            let check = Check::blocked(Errno::NetworkUnreachable, unfit(Fix::TakeV4));
+            return vec![check];
+        }
         match self.query.protocol {
             Protocol::Tcp if is_of_many(addr) || is_broadcast => {
                 // No route helps.

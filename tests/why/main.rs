@@ -27,6 +27,7 @@ mod scenarios_owners;
 mod scenarios_remains;
 mod scenarios_rights;
 mod scenarios_rules;
+mod scenarios_udp;
 mod scenarios_way;
 mod seen;
 mod servers;

@@ -101,7 +101,8 @@ impl<'a> Attempt<'a> {
         if self.query.port != 0 {
             checks.push(Port::new(self.query, addr, self.situation).check(self.situation));
         } else if binds_first {
-            let mut check = pools::bind_check(self.query, addr, self.situation);
+            let mut check =
+                pools::bind_check(self.query, addr, Errno::AddressInUse, self.situation);
             for blocker in &mut check.blockers {
                 blocker.fixes.insert(0, Fix::BindNoPort);
             }
@@ -210,22 +211,9 @@ impl<'a> Attempt<'a> {
         self.situation.ports.map(|ports| ports.pool(&key))
     }
 
-    /// Whether a port is left to UDP: on the address where one was bound without a port, else in
-    /// the whole namespace.
+    /// Whether a port is left to UDP, which draws it as bind does.
     fn draw_of_udp(&self) -> Check {
-        let Some(ports) = self.situation.ports else {
-            return pools::uncounted();
-        };
-        let key = PoolKey {
-            kind: PoolKind::UdpAutobind,
-            source: None,
-            destination: None,
-        };
-        let pool = match self.query.addr {
-            Some(addr) => pools::bind_pool(self.query, addr, ports),
-            None => ports.pool(&key),
-        };
-        pools::draw(&pool, Errno::TryAgain, &[Fix::SeeEphemeral])
+        pools::bind_check(self.query, self.bound_to(), Errno::TryAgain, self.situation)
     }
 
     /// Whether the connection is the only one between its ends. Of UDP nobody asks that.

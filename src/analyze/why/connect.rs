@@ -172,7 +172,8 @@ impl<'a> Attempt<'a> {
             return Check::blocked(errno, off);
         }
         let links = machine.links.as_ref();
-        let down = links.and_then(|links| links.down_towards(self.destination.addr.to_canonical()));
+        let addr = self.destination.addr.to_canonical();
+        let down = links.and_then(|links| links.down_towards(addr, self.query.device));
         let blocker = match down.filter(|_| said == Errno::NetworkUnreachable) {
             Some(link) => {
                 let interface = link.index;

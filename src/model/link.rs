@@ -28,13 +28,12 @@ impl Link {
 
     /// Whether an address is of one of its networks.
     fn leads_to(&self, addr: IpAddr) -> bool {
-        self.has(addr) || { self.addresses.iter() }
-            .any(|(own, bits)| is_in_network(addr, *own, *bits))
+        self.has(addr) || { self.addresses.iter() }.any(|(own, bits)| in_network(addr, *own, *bits))
     }
 }
 
 /// Whether two addresses have so many bits in common.
-fn is_in_network(addr: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(super) fn in_network(addr: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (one, other, width) = match (addr, network) {
         (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits().into(), other.to_bits().into(), 32),
         (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits(), other.to_bits(), 128),

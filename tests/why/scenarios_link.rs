@@ -79,6 +79,31 @@ fn an_interface_that_is_down_is_none_of_a_socket_on_another() {
     });
 }
 
+/// A rule refuses the way whether the interface is up or not.
+#[test]
+fn an_interface_that_is_down_is_not_all_where_a_rule_refuses() {
+    in_namespace(|| {
+        pair();
+        ip("rule add to 10.9.8.0/24 unreachable");
+        ip("link set one down");
+        let answer = Connecting::tcp("", "10.9.8.2:80").asked_of_nobody();
+        let blocker = answer.blocked_by("ENETUNREACH", "no-route");
+        let helps = |begins: &str| {
+            let commands = blocker
+                .fixes
+                .iter()
+                .filter_map(|fix| fix.command.as_deref());
+            commands
+                .into_iter()
+                .any(|command| command.starts_with(begins))
+        };
+        assert!(helps("ip rule") && helps("ip link set one up"));
+        ip("rule del to 10.9.8.0/24 unreachable");
+        let answer = Connecting::tcp("", "10.9.8.2:80").asked_of_nobody();
+        answer.blocked_by("ENETUNREACH", "interface-down");
+    });
+}
+
 #[test]
 fn what_is_advised_first_helps() {
     in_namespace(|| {

@@ -1,6 +1,6 @@
 //! What `portstat why` takes, and what it comes to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use clap::ValueEnum;
 
@@ -273,8 +273,15 @@ fn bind(target: Option<Target>, text: &str) -> Result<Asked, UsageError> {
 
 fn connect(source: Option<Target>, destination: Target, text: &str) -> Result<Asked, UsageError> {
     let expected = "an address and a port from 1 to 65535, as in 10.0.0.5:5432 or [::1]:80";
+    let source = source.unwrap_or_default();
+    // A socket of IPv6 that speaks IPv4 is asked about as what it is, unless it is bound to every
+    // address of both.
+    let as_it_is = |addr: IpAddr| match source.addr {
+        Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => addr,
+        _ => addr.to_canonical(),
+    };
     let to = match (destination.addr, destination.host) {
-        (Some(addr), _) => Some(Destination::Addr(addr.to_canonical())),
+        (Some(addr), _) => Some(Destination::Addr(as_it_is(addr))),
         (None, host) => host.map(Destination::Host),
     };
     let (Some(to), Some(port)) = (to, destination.port) else {
@@ -283,27 +290,20 @@ fn connect(source: Option<Target>, destination: Target, text: &str) -> Result<As
     if port == PortName::Number(0) {
         return Err(TargetError::new(text, expected, "0").into());
     }
-    let source = source.unwrap_or_default();
     if let Some(host) = &source.host {
         let expected = "the source in numbers, as in 10.0.0.9 or 10.0.0.9:0";
         return Err(TargetError::new(host, expected, host).into());
     }
-    let mut from = source.addr;
-    if let (Some(given), Some(addr)) = (from, destination.addr) {
-        // `::` of a socket that takes IPv4 too.
-        let is_any = given == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        if is_any && addr.is_ipv6() && addr.to_canonical().is_ipv4() {
-            from = Some(Ipv4Addr::UNSPECIFIED.into());
-        } else if given.to_canonical().is_ipv4() != addr.to_canonical().is_ipv4() {
-            return Err(UsageError::Conflict(
-                "--connect",
-                "a source of the other family",
-            ));
-        }
+    if let (Some(from), Some(addr)) = (source.addr, destination.addr)
+        && as_it_is(from).is_ipv4() != as_it_is(addr).is_ipv4()
+    {
+        return Err(UsageError::Conflict(
+            "--connect",
+            "a source of the other family",
+        ));
     }
     Ok(Asked::Connect {
-        // A socket of IPv6 that speaks IPv4 is asked about as what it is.
-        addr: from.map(|addr| addr.to_canonical()),
+        addr: source.addr.map(as_it_is),
         port: source.port,
         destination: to,
         destination_port: port,

@@ -147,7 +147,11 @@ impl Ending {
                 }
                 Message::Done(_) => self.done = true,
                 Message::Overrun => self.interrupted = true,
-                Message::Error(_) | Message::Route(_) | Message::Link(_) | Message::Other => {}
+                Message::Error(_)
+                | Message::Route(_)
+                | Message::Link(_)
+                | Message::Rule(_)
+                | Message::Other => {}
             }
         }
     }

@@ -30,7 +30,7 @@ pub fn read_links(host: &Host) -> Option<Links> {
 }
 
 /// Hands on the messages of a dump; `None` where it fails.
-fn dump(host: &Host, request: &[u8], mut take: impl FnMut(Message<'_>)) -> Option<()> {
+pub(super) fn dump(host: &Host, request: &[u8], mut take: impl FnMut(Message<'_>)) -> Option<()> {
     let mut is_whole = false;
     let read = host.ask_routes(request).ok()?.for_each(|chunk, _| {
         for framed in Messages::new(chunk).flatten() {

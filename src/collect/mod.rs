@@ -26,6 +26,7 @@ mod raw_addresses;
 mod recorded;
 mod routes;
 mod rows;
+mod rules;
 mod unix_names;
 
 use std::io;
@@ -46,6 +47,7 @@ pub use neighbours::{Neighbour, Neighbours, read_neighbours};
 pub use raw::{Copied, Raw, copy_dump, copy_recorded, copy_table};
 pub use raw_addresses::{copy_local_routes, copy_v6_addresses};
 pub use routes::read_route;
+pub use rules::read_rules;
 pub use unix_names::UnixNames;
 
 use everywhere::collect_everywhere;

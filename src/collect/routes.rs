@@ -1,6 +1,7 @@
 //! By which way this machine reaches another.
 
 use std::io;
+use std::net::IpAddr;
 
 use crate::kernel::{self, Dump, Host};
 use crate::model::{Route, Way};
@@ -9,41 +10,83 @@ use crate::wire::rtnetlink;
 
 /// What the routes say of a way. `None` where nobody can be asked, as of a recording.
 pub fn read_route(host: &Host, way: &Way) -> Option<Route> {
-    let source = way.source;
-    let request = rtnetlink::route_request(way);
-    let route = route_of(host.ask_routes(&request).ok()?)?;
+    let told = told_of(host, way)?;
+    let route = match way.interface {
+        // Asked with a source, IPv6 takes the interface for a wish. Of a socket that is bound to
+        // it the kernel demands it, as it does of whoever asks without a source.
+        Some(own) if is_lax(way) && told.leads() && told.interface != Some(own) => {
+            let strict = Way {
+                source: None,
+                ..*way
+            };
+            told_of(host, &strict)?.route
+        }
+        _ => told.route,
+    };
+    // The kernel does not repeat what it was told.
+    let source = |chosen: Option<IpAddr>| match is_lax(way) {
+        true => way.source,
+        false => chosen.or(way.source),
+    };
     Some(match route {
-        // The kernel does not repeat what it was told.
-        Route::From(None) => Route::From(source),
-        Route::Broadcast(None) => Route::Broadcast(source),
-        told => told,
+        Route::From(chosen) => Route::From(source(chosen)),
+        Route::Broadcast(chosen) => Route::Broadcast(source(chosen)),
+        Route::None(errno) => Route::None(errno),
     })
 }
 
+/// Whether the kernel answers with routes of other interfaces too.
+fn is_lax(way: &Way) -> bool {
+    way.destination.is_ipv6() && way.source.is_some_and(|source| source.is_ipv6())
+}
+
+/// What one answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    route: Route,
+    /// The interface over which it leads to others.
+    interface: Option<u32>,
+}
+
+impl Told {
+    fn leads(&self) -> bool {
+        !matches!(self.route, Route::None(_))
+    }
+}
+
+fn told_of(host: &Host, way: &Way) -> Option<Told> {
+    let request = rtnetlink::route_request(way);
+    answered(host.ask_routes(&request).ok()?)
+}
+
 /// The answer to a request for one route.
-fn route_of(answer: Dump) -> Option<Route> {
-    let mut route = None;
+fn answered(answer: Dump) -> Option<Told> {
+    let mut told = None;
     let read = answer.for_each(|chunk, _| {
         for framed in Messages::new(chunk).flatten() {
             match framed.message {
                 Message::Route(body) => {
                     let source = rtnetlink::preferred_source(body);
-                    route = Some(if rtnetlink::is_broadcast(body) {
-                        Route::Broadcast(source)
-                    } else {
-                        Route::From(source)
-                    });
+                    let route = match rtnetlink::is_broadcast(body) {
+                        true => Route::Broadcast(source),
+                        false => Route::From(source),
+                    };
+                    let interface = rtnetlink::outgoing_interface(body);
+                    told = Some(Told { route, interface });
                 }
                 Message::Error(errno) if errno < 0 => {
-                    route = Some(Route::None(kernel::errno(errno.saturating_neg())));
+                    told = Some(Told {
+                        route: Route::None(kernel::errno(errno.saturating_neg())),
+                        interface: None,
+                    });
                 }
                 _ => {}
             }
         }
-        Ok::<_, io::Error>(route.is_none())
+        Ok::<_, io::Error>(told.is_none())
     });
     read.ok()?.ok()?;
-    route
+    told
 }
 
 #[cfg(test)]
@@ -51,12 +94,12 @@ mod tests {
     use super::*;
     use crate::model::LocalRoute;
     use crate::wire::netlink::framed;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
     #[test]
     fn the_answer_for_one_destination() {
         let errno = |errno: i32| framed(2, 0, 1, &(-errno).to_ne_bytes());
-        let of = |chunk: Vec<u8>| route_of(Dump::scripted(vec![Ok(chunk)]));
+        let of = |chunk: Vec<u8>| answered(Dump::scripted(vec![Ok(chunk)])).map(|told| told.route);
         assert_eq!(of(errno(101)), Some(Route::None(kernel::errno(101))));
         assert_eq!(of(errno(0)), None);
         assert_eq!(of(vec![1, 2, 3]), None);

@@ -28,13 +28,12 @@ impl Link {
 
     /// Whether an address is of one of its networks.
     fn leads_to(&self, addr: IpAddr) -> bool {
-        self.has(addr) || { self.addresses.iter() }
-            .any(|(own, bits)| is_in_network(addr, *own, *bits))
+        self.has(addr) || { self.addresses.iter() }.any(|(own, bits)| in_network(addr, *own, *bits))
     }
 }
 
 /// Whether two addresses have so many bits in common.
-fn is_in_network(addr: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(super) fn in_network(addr: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (one, other, width) = match (addr, network) {
         (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits().into(), other.to_bits().into(), 32),
         (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits(), other.to_bits(), 128),
@@ -76,11 +75,13 @@ impl Links {
         self.0.iter().find(|link| !link.is_up && link.has(addr))
     }
 
-    /// An interface that is down and leads to the address.
-    pub fn down_towards(&self, addr: IpAddr) -> Option<&Link> {
-        self.0
-            .iter()
-            .find(|link| !link.is_up && link.leads_to(addr))
+    /// An interface that is down and leads to the address; for a socket that is bound to an
+    /// interface this one, or one of the VRF that it is.
+    pub fn down_towards(&self, addr: IpAddr, bound_to: Option<u32>) -> Option<&Link> {
+        let serves = |link: &Link| {
+            bound_to.is_none_or(|bound| link.index == bound || link.vrf == Some(bound))
+        };
+        { self.0.iter() }.find(|link| !link.is_up && serves(link) && link.leads_to(addr))
     }
 }
 
@@ -110,15 +111,17 @@ mod tests {
         let down = link(3, &[("10.9.0.1", 24), ("2001:db8::1", 64), ("0.0.0.0", 0)]);
         let links = Links::new(vec![loopback, up, down]);
         let with = |addr: &str| links.down_with(addr.parse().unwrap()).map(|one| one.index);
-        let towards = |addr: &str| {
-            links
-                .down_towards(addr.parse().unwrap())
-                .map(|one| one.index)
+        let over = |addr: &str, bound_to| {
+            let found = links.down_towards(addr.parse().unwrap(), bound_to);
+            found.map(|one| one.index)
         };
+        let towards = |addr: &str| over(addr, None);
         assert_eq!((with("127.0.0.1"), with("::1")), (Some(1), Some(1)));
         assert_eq!((with("10.9.0.1"), with("10.9.0.2")), (Some(3), None));
         assert_eq!((towards("10.9.0.2"), with("10.0.0.1")), (Some(3), None));
         assert_eq!(towards("2001:db8::2"), Some(3));
+        assert_eq!(over("2001:db8::2", Some(3)), Some(3));
+        assert_eq!(over("2001:db8::2", Some(2)), None);
         assert_eq!(towards("2001:db8:0:1::2"), None);
         // A network of no bits has every address of its family.
         assert_eq!(towards("192.0.2.1"), Some(3));

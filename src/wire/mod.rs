@@ -25,6 +25,7 @@ pub mod published;
 pub mod redact;
 mod redact_beyond_ip;
 pub mod rtnetlink;
+pub mod rules;
 pub mod services;
 pub mod sysctl;
 pub mod tcp_info;

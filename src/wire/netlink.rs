@@ -14,6 +14,8 @@ pub const RTM_GETROUTE: u16 = 26;
 pub const RTM_NEWROUTE: u16 = 24;
 /// Type of an interface.
 const RTM_NEWLINK: u16 = 16;
+/// Type of a rule of the routes.
+const RTM_NEWRULE: u16 = 32;
 
 /// Length of a message header: length, type, flags, sequence, port id.
 pub const HEADER_LEN: usize = 16;
@@ -29,6 +31,8 @@ pub enum Message<'a> {
     Route(&'a [u8]),
     /// An interface, of rtnetlink; likewise.
     Link(&'a [u8]),
+    /// A rule of the routes; likewise.
+    Rule(&'a [u8]),
     /// The dump is complete; a negative errno when the kernel ended it early.
     Done(i32),
     /// The kernel refused the request, with a negative errno; 0 is a mere acknowledgement.
@@ -161,6 +165,7 @@ fn frame(rest: &[u8], offset: usize) -> Result<(Framed<'_>, usize), FramingError
         TCPDIAG_GETSOCK | SOCK_DIAG_BY_FAMILY => Message::Row(payload),
         RTM_NEWROUTE => Message::Route(payload),
         RTM_NEWLINK => Message::Link(payload),
+        RTM_NEWRULE => Message::Rule(payload),
         _ => Message::Other,
     };
     let framed = Framed {

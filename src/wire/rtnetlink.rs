@@ -165,6 +165,14 @@ pub fn is_broadcast(body: &[u8]) -> bool {
     fixed.is_some_and(|fixed| fixed[7] == BROADCAST)
 }
 
+/// The interface over which a route leads to others; `None` where it leads to this machine, or does
+/// not say.
+pub fn outgoing_interface(body: &[u8]) -> Option<u32> {
+    let (fixed, rest) = body.split_first_chunk::<ROUTE_LEN>()?;
+    let interface = attribute(rest, INTERFACE).and_then(word);
+    interface.filter(|_| fixed[7] != LOCAL)
+}
+
 fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(kind, value)| (kind == wanted).then_some(value))
 }
@@ -178,6 +186,9 @@ mod tests {
     use super::super::netlink::{HEADER_LEN, Message, Messages};
     use super::*;
     use proptest::prelude::*;
+
+    /// Route type `RTN_UNICAST`.
+    const UNICAST: u8 = 1;
 
     fn to(destination: IpAddr) -> Way {
         Way {
@@ -290,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn only_routes_to_others_leave_over_an_interface() {
+        let over = |kind| {
+            let mut body = header(AF_INET6, [128, 0], TABLE_LOCAL, kind);
+            push_attribute(&mut body, INTERFACE, &7u32.to_ne_bytes());
+            body
+        };
+        assert_eq!(outgoing_interface(&over(UNICAST)), Some(7));
+        assert_eq!(outgoing_interface(&over(LOCAL)), None);
+        assert_eq!(outgoing_interface(&over(UNICAST)[..ROUTE_LEN]), None);
+    }
+
+    #[test]
     fn a_source_of_the_other_family_is_not_asked_for() {
         let there = to("::1".parse().unwrap());
         let other = Way {
@@ -333,6 +356,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = local_route(&bytes);
             let _ = (preferred_source(&bytes), is_broadcast(&bytes));
+            let _ = outgoing_interface(&bytes);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::setup::ELSEWHERE;
 use crate::support::dial::{Connection, Server, Source, bind_source, reset, set_port_range};
 use crate::support::namespace::in_namespace;
 use crate::support::rights::Rights;
-use crate::support::socket::{accept, bind_to_device, connect, open, set_nonblocking};
+use crate::support::socket::{accept, bind_to_device, connect, open, set_nonblocking, set_v6only};
 
 /// The server everybody connects to.
 pub const THERE: &str = "127.0.0.1:9000";
@@ -34,6 +34,7 @@ pub struct Connecting {
     pub source: String,
     pub to: SocketAddr,
     pub reuse_address: bool,
+    pub v6only: bool,
     /// The interface it is bound to.
     pub device: Option<&'static str>,
     pub free_bind: bool,
@@ -48,6 +49,7 @@ impl Connecting {
             source: source.to_owned(),
             to: to.parse().unwrap(),
             reuse_address: false,
+            v6only: false,
             device: None,
             free_bind: false,
             probe: false,
@@ -65,6 +67,13 @@ impl Connecting {
     pub fn reuse_address(self) -> Connecting {
         Connecting {
             reuse_address: true,
+            ..self
+        }
+    }
+
+    pub fn v6only(self) -> Connecting {
+        Connecting {
+            v6only: true,
             ..self
         }
     }
@@ -114,6 +123,9 @@ impl Connecting {
         if self.reuse_address {
             args.push("--reuseaddr".to_owned());
         }
+        if self.v6only {
+            args.push("--v6only".to_owned());
+        }
         if let Some(device) = self.device {
             args.push(format!("--dev={device}"));
         }
@@ -131,6 +143,9 @@ impl Connecting {
         let client = open(self.kind, self.to.ip());
         if self.reuse_address {
             setsockopt(&client, ReuseAddr, &true).unwrap();
+        }
+        if self.v6only {
+            set_v6only(&client, true);
         }
         if let Some(device) = self.device {
             bind_to_device(&client, device);

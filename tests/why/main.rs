@@ -27,6 +27,8 @@ mod scenarios_owners;
 mod scenarios_remains;
 mod scenarios_rights;
 mod scenarios_rules;
+mod scenarios_udp;
+mod scenarios_way;
 mod seen;
 mod servers;
 mod setup;

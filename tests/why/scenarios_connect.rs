@@ -9,10 +9,11 @@ use nix::sys::socket::sockopt::ReuseAddr;
 
 use crate::connecting::{Connecting, THERE, with_ports};
 use crate::scenarios_exhausted::check_exhausted;
-use crate::setup::{ELSEWHERE, at};
+use crate::setup::{ELSEWHERE, at, listener};
 use crate::support::dial::{Connection, Server, Source};
-use crate::support::namespace::{add_loopback_address, sysctl};
+use crate::support::namespace::{add_loopback_address, in_namespace, sysctl};
 use crate::support::socket::{accept, bind, connect, open};
+use crate::wanted::Wanted;
 
 /// Both ends of a connection from a port of the client's own choice.
 #[track_caller]
@@ -199,5 +200,26 @@ fn a_source_port_that_a_listener_has_is_in_use() {
         let answer = Connecting::tcp("127.0.0.1:5000", THERE).asked(server);
         answer.blocked_first_by("EADDRINUSE", "outgoing-connection");
         drop(held);
+    });
+}
+
+/// A socket of both families takes its port from both, wherever it connects to.
+#[test]
+fn a_source_of_both_families_is_bound_to_both() {
+    in_namespace(|| {
+        let to = "[::ffff:127.0.0.1]:9000";
+        let ask = |source: &str| Connecting::tcp(source, to).asked_of_nobody();
+        let _v6 = listener(at("[::1]:5001"));
+        let v6only = Wanted::tcp("[::]:5002").v6only();
+        let _v6only = v6only.really().unwrap();
+        for source in ["[::]:5001", "[::]:5002"] {
+            ask(source).exactly().blocked_by("EADDRINUSE", "listener");
+        }
+        for source in ["[::]:5003", "::", "[::]:0", "[::ffff:127.0.0.1]:5001"] {
+            ask(source).free();
+        }
+        Connecting::tcp("::", to).probe().asked_of_nobody().free();
+        sysctl("net.ipv6.bindv6only", "1");
+        ask("[::]:5003").blocked_by("ENETUNREACH", "address-unfit");
     });
 }

@@ -62,6 +62,48 @@ fn an_interface_that_is_down_takes_its_networks_along() {
     });
 }
 
+/// A socket that is bound to another interface gains nothing by it.
+#[test]
+fn an_interface_that_is_down_is_none_of_a_socket_on_another() {
+    in_namespace(|| {
+        pair();
+        ip("link add three type veth peer name four");
+        ip("link set three up");
+        sysctl("net.ipv6.conf.one.keep_addr_on_down", "1");
+        ip("link set one down");
+        let ask = |to, device| Connecting::tcp("", to).on(device).asked_of_nobody();
+        ask("[2001:db8:9::2]:80", "three").blocked_by("ENETUNREACH", "no-route");
+        ask("[2001:db8:9::2]:80", "one").blocked_by("ENETUNREACH", "interface-down");
+        // IPv4 takes everybody to be on the link where no route of it leads there.
+        ask("10.9.8.2:80", "three").free();
+    });
+}
+
+/// A rule refuses the way whether the interface is up or not.
+#[test]
+fn an_interface_that_is_down_is_not_all_where_a_rule_refuses() {
+    in_namespace(|| {
+        pair();
+        ip("rule add to 10.9.8.0/24 unreachable");
+        ip("link set one down");
+        let answer = Connecting::tcp("", "10.9.8.2:80").asked_of_nobody();
+        let blocker = answer.blocked_by("ENETUNREACH", "no-route");
+        let helps = |begins: &str| {
+            let commands = blocker
+                .fixes
+                .iter()
+                .filter_map(|fix| fix.command.as_deref());
+            commands
+                .into_iter()
+                .any(|command| command.starts_with(begins))
+        };
+        assert!(helps("ip rule") && helps("ip link set one up"));
+        ip("rule del to 10.9.8.0/24 unreachable");
+        let answer = Connecting::tcp("", "10.9.8.2:80").asked_of_nobody();
+        answer.blocked_by("ENETUNREACH", "interface-down");
+    });
+}
+
 #[test]
 fn what_is_advised_first_helps() {
     in_namespace(|| {

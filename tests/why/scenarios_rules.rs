@@ -88,3 +88,46 @@ fn rules_by_user_count() {
         check_refused(&Connecting::tcp("", "10.9.8.2:80"), "EACCES");
     });
 }
+
+/// Which port is drawn nobody knows before.
+#[test]
+fn rules_by_the_port_that_is_drawn_may_count() {
+    in_namespace(|| {
+        pair();
+        let all = |source_v4: &str, source_v6: &str| {
+            [
+                Connecting::tcp(source_v4, "10.9.8.2:80"),
+                Connecting::udp(source_v4, "10.9.8.2:80"),
+                Connecting::tcp(source_v6, "[2001:db8:9::2]:80"),
+                Connecting::udp(source_v6, "[2001:db8:9::2]:80"),
+            ]
+        };
+        // Ports that are never drawn.
+        ip("rule add sport 5000-5010 prohibit");
+        ip("-6 rule add sport 5000-5010 prohibit");
+        ip("rule add ipproto sctp sport 32768-60999 prohibit");
+        ip("rule add to 192.0.2.0/24 sport 32768-60999 prohibit");
+        for wanted in all("", "") {
+            wanted.asked_of_nobody().free();
+        }
+        ip("rule add sport 32768-60999 prohibit");
+        ip("-6 rule add sport 32768-60999 prohibit");
+        let cases = [
+            ("", ""),
+            ("10.9.8.1", "2001:db8:9::1"),
+            ("10.9.8.1:0", "[2001:db8:9::1]:0"),
+        ];
+        for (v4, v6) in cases {
+            for wanted in all(v4, v6) {
+                let answer = only_answer(&why(&wanted.args(), Rights::Own));
+                let truth = wanted.sets_out();
+                println!("{:?}: {}, {truth:?}", wanted.args(), answer.verdict);
+                // TCP of IPv6 looks for its way before it has a port.
+                assert_eq!(answer.exact, truth.is_ok(), "{}", answer.document);
+                if !answer.exact {
+                    answer.assuming(&["the routes do not tell for certain"]);
+                }
+            }
+        }
+    });
+}

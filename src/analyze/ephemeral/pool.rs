@@ -13,7 +13,8 @@ pub enum PoolKind {
     TcpConnect,
     /// `bind` of port 0, and `listen` without `bind`: a local address, whatever the destination.
     TcpBind,
-    /// `connect` and `sendto` of UDP without `bind`: the whole network namespace.
+    /// `connect` and `sendto` of UDP without `bind`: the whole network namespace, or as much of it
+    /// as the wildcard of one family meets.
     UdpAutobind,
     /// `bind` of port 0 of UDP: a local address.
     UdpBind,
@@ -44,7 +45,8 @@ impl PoolKind {
 pub struct PoolKey {
     /// Who draws from it.
     pub kind: PoolKind,
-    /// The local address; `None` where the pool is not one address's. IPv4 where it is v4-mapped.
+    /// The local address, or the wildcard of a family; `None` where the pool is not one address's.
+    /// IPv4 where it is v4-mapped.
     pub source: Option<IpAddr>,
     /// The destination of `tcp-connect`; `None` for what is left to every destination that has
     /// no connection yet.

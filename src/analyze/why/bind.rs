@@ -17,7 +17,8 @@ use crate::model::Protocol;
 pub(super) fn predict(query: &Query, addr: IpAddr, situation: &Situation<'_>) -> Answer {
     let mut checks = address::checks(query, addr, situation.machine);
     if query.port == 0 {
-        checks.push(pools::bind_check(query, addr, situation));
+        let errno = Errno::AddressInUse;
+        checks.push(pools::bind_check(query, addr, errno, situation));
         let mut answer = answer(query, checks, situation);
         answer.with_reuse_address = of_drawn(&answer, situation.machine);
         return answer;

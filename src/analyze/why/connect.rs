@@ -8,11 +8,11 @@ use super::check::{Check, answer};
 use super::fixes::ending;
 use super::resident::is_time_wait;
 use super::{
-    Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Query, Route, Situation,
-    address, pools, reached,
+    Answer, Assumption, Blocker, Cause, Errno, Existing, Fix, Note, Operation, Query, Route,
+    Situation, address, pools, reached,
 };
 use crate::analyze::{Pool, PoolKey, PoolKind};
-use crate::model::{Endpoint, Protocol, State};
+use crate::model::{Endpoint, Protocol, Rule, State};
 
 /// Predicts a connect to a destination.
 pub(super) fn predict(
@@ -101,7 +101,8 @@ impl<'a> Attempt<'a> {
         if self.query.port != 0 {
             checks.push(Port::new(self.query, addr, self.situation).check(self.situation));
         } else if binds_first {
-            let mut check = pools::bind_check(self.query, addr, self.situation);
+            let mut check =
+                pools::bind_check(self.query, addr, Errno::AddressInUse, self.situation);
             for blocker in &mut check.blockers {
                 blocker.fixes.insert(0, Fix::BindNoPort);
             }
@@ -118,6 +119,10 @@ impl<'a> Attempt<'a> {
         let mut is_asked = true;
         let is_broadcast = matches!(machine.route, Some(Route::Broadcast(_)));
         let unfit = |fix| Blocker::without_socket(Cause::AddressUnfit, &[fix]);
+        if self.query.v6only && addr.to_canonical().is_ipv4() {
+            let check = Check::blocked(Errno::NetworkUnreachable, unfit(Fix::TakeV4));
+            return vec![check];
+        }
         match self.query.protocol {
             Protocol::Tcp if is_of_many(addr) || is_broadcast => {
                 // No route helps.
@@ -138,8 +143,37 @@ impl<'a> Attempt<'a> {
         if let IpAddr::V6(addr) = addr {
             checks.push(address::fitness_of_scope(addr, self.query.device));
         }
-        checks.extend(is_asked.then(|| self.route()));
+        checks.extend(is_asked.then(|| match self.may_be_ruled_by_port() {
+            true => self.route().assuming(Assumption::RouteExists),
+            false => self.route(),
+        }));
         checks
+    }
+
+    /// Whether a rule tells packets by a port that is still to be drawn. TCP of IPv4 looks for its
+    /// way before, and where it leads once more afterwards; that of IPv6 only before.
+    fn may_be_ruled_by_port(&self) -> bool {
+        let machine = self.situation.machine;
+        let Operation::Connect { binds_first, .. } = self.query.operation else {
+            return false;
+        };
+        let addr = self.destination.addr.to_canonical();
+        let asks_before = self.query.protocol == Protocol::Tcp && !binds_first;
+        let is_settled = match machine.route {
+            Some(Route::None(_)) => true,
+            _ => addr.is_ipv6(),
+        };
+        if self.query.port != 0 || asks_before && is_settled {
+            return false;
+        }
+        let is_drawn = |port| { machine.ports.as_ref() }.is_none_or(|ports| ports.contains(port));
+        let mut rules = machine.rules.iter();
+        rules.any(|rule| {
+            let drawn = rule
+                .source_ports
+                .is_some_and(|it| (it.first()..=it.last()).any(is_drawn));
+            drawn && rule.concerns(addr, self.query.protocol)
+        })
     }
 
     /// The check of the route. IPv6 looks for a source address first, and where no interface has
@@ -167,11 +201,19 @@ impl<'a> Attempt<'a> {
             return Check::blocked(errno, off);
         }
         let links = machine.links.as_ref();
-        let down = links.and_then(|links| links.down_towards(self.destination.addr.to_canonical()));
+        let addr = self.destination.addr.to_canonical();
+        let down = links.and_then(|links| links.down_towards(addr, self.query.device));
+        let refuses = |rule: &Rule| rule.is_unreachable && rule.concerns(addr, self.query.protocol);
+        let is_ruled_out = machine.rules.iter().any(refuses);
         let blocker = match down.filter(|_| said == Errno::NetworkUnreachable) {
             Some(link) => {
-                let interface = link.index;
-                Blocker::without_socket(Cause::InterfaceDown, &[Fix::LinkUp { interface }])
+                let up = Fix::LinkUp {
+                    interface: link.index,
+                };
+                match is_ruled_out {
+                    true => Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute, up]),
+                    false => Blocker::without_socket(Cause::InterfaceDown, &[up]),
+                }
             }
             None => Blocker::without_socket(Cause::NoRoute, &[Fix::AddRoute]),
         };
@@ -206,22 +248,9 @@ impl<'a> Attempt<'a> {
         self.situation.ports.map(|ports| ports.pool(&key))
     }
 
-    /// Whether a port is left to UDP: on the address where one was bound without a port, else in
-    /// the whole namespace.
+    /// Whether a port is left to UDP, which draws it as bind does.
     fn draw_of_udp(&self) -> Check {
-        let Some(ports) = self.situation.ports else {
-            return pools::uncounted();
-        };
-        let key = PoolKey {
-            kind: PoolKind::UdpAutobind,
-            source: None,
-            destination: None,
-        };
-        let pool = match self.query.addr {
-            Some(addr) => pools::bind_pool(self.query, addr, ports),
-            None => ports.pool(&key),
-        };
-        pools::draw(&pool, Errno::TryAgain, &[Fix::SeeEphemeral])
+        pools::bind_check(self.query, self.bound_to(), Errno::TryAgain, self.situation)
     }
 
     /// Whether the connection is the only one between its ends. Of UDP nobody asks that.

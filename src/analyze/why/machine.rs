@@ -2,7 +2,7 @@
 
 use crate::analyze::EphemeralSettings;
 pub use crate::model::{Ipv6, Route};
-use crate::model::{Links, LocalAddresses};
+use crate::model::{Links, LocalAddresses, Rule};
 
 /// The settings that decide over bind and connect.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,9 @@ pub struct Machine {
     /// What the routes say of a connect's destination; `None` for a bind or where nobody could be
     /// asked.
     pub route: Option<Route>,
+    /// The rules that the routes go by, of the family of a connect's destination; none for a bind
+    /// or where nobody could be asked.
+    pub rules: Vec<Rule>,
 }
 
 impl Machine {

@@ -7,31 +7,38 @@ use super::{Assumption, Blocker, Cause, Errno, Fix, Machine, Query, Situation};
 use crate::analyze::{Ephemeral, Pool, PoolKey, PoolKind};
 use crate::model::Protocol;
 
-/// The pool that bind of port 0 draws from, or connect of UDP where it was bound without a port.
+/// The pool that bind of port 0 draws from, or connect of UDP: for the address that it was bound to
+/// without a port, else for the wildcard of its family.
 pub(super) fn bind_pool(query: &Query, addr: IpAddr, ports: &Ephemeral) -> Pool {
-    let kind = match query.protocol {
-        Protocol::Tcp => PoolKind::TcpBind,
-        _ => PoolKind::UdpBind,
+    let kind = match (query.protocol, query.addr) {
+        (Protocol::Tcp, _) => PoolKind::TcpBind,
+        (_, Some(_)) => PoolKind::UdpBind,
+        (_, None) => PoolKind::UdpAutobind,
     };
     if addr.is_unspecified() && addr.is_ipv6() && query.v6only {
         return ports.pool_of_v6(kind);
     }
     ports.pool(&PoolKey {
         kind,
-        source: Some(addr),
+        source: Some(addr.to_canonical()),
         destination: None,
     })
 }
 
 /// The check of bind of port 0. TCP shares a port that it draws only by SO_REUSEADDR, and where
 /// `ip_autobind_reuse` is set; UDP draws also those of sockets with which it would share. How many
-/// these are is not counted.
-pub(super) fn bind_check(query: &Query, addr: IpAddr, situation: &Situation<'_>) -> Check {
+/// these are is not counted. `errno` is what the call says where no port is left.
+pub(super) fn bind_check(
+    query: &Query,
+    addr: IpAddr,
+    errno: Errno,
+    situation: &Situation<'_>,
+) -> Check {
     let Some(ports) = situation.ports else {
         return uncounted();
     };
     let pool = bind_pool(query, addr, ports);
-    let check = draw(&pool, Errno::AddressInUse, &[Fix::SeeEphemeral]);
+    let check = draw(&pool, errno, &[Fix::SeeEphemeral]);
     let may_share = match query.protocol {
         Protocol::Tcp => query.reuse_address && situation.machine.autobind_reuse != Some(false),
         _ => query.reuse_address || query.reuse_port,

@@ -34,6 +34,15 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether the socket is one of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        let addr = match self.operation {
+            Operation::Bind => self.addr,
+            Operation::Connect { destination, .. } => self.addr.or(Some(destination.addr)),
+        };
+        addr.is_some_and(|addr| addr.is_ipv6())
+    }
+
     /// The interface that the socket is bound to when it gets its address.
     pub fn device_at_bind(&self) -> Option<u32> {
         self.device.filter(|_| !self.device_by_destination)

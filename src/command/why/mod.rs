@@ -21,7 +21,7 @@ use crate::analyze::why::{Answer, Existing, Holding, Machine, Operation, Outcome
 use crate::cli::{WhyFormat, WhyPlan};
 use crate::collect::{
     BindSettings, Lineages, Neighbours, Request, anonymous_uid, is_ipv6_off, read_bind_settings,
-    read_links, read_local_addresses, read_neighbours,
+    read_links, read_local_addresses, read_neighbours, read_rules,
 };
 use crate::join::Services;
 use crate::kernel::{Host, is_network_namespace_outside, own_uid};
@@ -173,6 +173,9 @@ fn machine(
     let addresses = read_local_addresses(&context.host, &mut missing);
     gaps.extend(missing.into_iter().filter(|_| needs_addresses));
     let route = way::route(&context.host, question, &addresses, settings);
+    let rules = question
+        .way()
+        .and_then(|way| read_rules(&context.host, way.destination));
     let off_there = |interface| is_ipv6_off(&context.host, interface);
     Machine {
         addresses,
@@ -188,6 +191,7 @@ fn machine(
         hides_bound: seen.hides_bound,
         ports: context.ephemeral_settings().ok(),
         route,
+        rules: rules.unwrap_or_default(),
     }
 }
 

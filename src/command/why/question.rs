@@ -111,7 +111,7 @@ impl Question {
         let device = plan.device.as_deref();
         let device = device.map(|name| interface(host, name)).transpose()?;
         let uid = uid(host, plan.user.as_deref())?;
-        let query = |addr: Option<IpAddr>| Query {
+        let plain = |addr: Option<IpAddr>| Query {
             operation,
             protocol,
             addr,
@@ -120,14 +120,19 @@ impl Question {
             device_by_destination: plan.device_by_destination,
             reuse_address: plan.reuse_address,
             reuse_port: plan.reuse_port,
-            v6only: addr.is_some_and(|addr| addr.is_ipv6())
-                && (plan.v6only || settings.v6only == Some(true)),
+            v6only: false,
             free_bind: plan.free_bind,
             user: User {
                 uid,
                 is_anonymous: anonymous_uid(host) == Some(uid),
                 may_bind_low: may_bind_low(host, uid),
             },
+        };
+        let v6only = plan.v6only || settings.v6only == Some(true);
+        let query = |addr| {
+            let query = plain(addr);
+            let v6only = v6only && query.is_ipv6();
+            Query { v6only, ..query }
         };
         Ok(Question {
             queries: addrs.into_iter().map(query).collect(),

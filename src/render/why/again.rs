@@ -54,11 +54,10 @@ fn asking(case: &Case<'_>) -> Option<String> {
             command += &format!("{source} --connect {destination}");
         }
     }
-    let v6only = query.v6only && query.addr.is_some_and(|addr| addr.is_ipv6());
     for (flag, is_set) in [
         (" --reuseaddr", query.reuse_address),
         (" --reuseport", query.reuse_port),
-        (" --v6only", v6only),
+        (" --v6only", query.v6only),
         (" --free-bind", query.free_bind),
     ] {
         command += if is_set { flag } else { "" };

@@ -74,11 +74,10 @@ fn push_query(out: &mut Vec<u8>, report: &WhyReport<'_>, answer: &Answer) {
     push_addr_or_null(out, "dst", destination.map(|end| end.addr));
     out.extend_from_slice(b",\"dport\":");
     push_optional_number(out, destination.map(|end| end.port));
-    let v6only = query.addr.is_some_and(|addr| addr.is_ipv6());
     let flags = [
         ("reuseaddr", Some(query.reuse_address)),
         ("reuseport", Some(query.reuse_port)),
-        ("v6only", v6only.then_some(query.v6only)),
+        ("v6only", query.is_ipv6().then_some(query.v6only)),
         ("free_bind", Some(query.free_bind)),
         ("binds_first", binds_first),
     ];
